@@ -1,0 +1,63 @@
+"""Makes Hugging Face PEFT refuse every wrong ``task_type`` at the line that wrote it.
+
+>>> import peft_strict
+>>> peft_strict.enable()
+
+Importing this package patches nothing and imports neither PEFT nor wrapt, nor anything else that is heavy: it runs at
+the start of every interpreter where ``PEFT_STRICT`` is set. Each name is loaded when it is first used (PEP 562).
+"""
+
+__version__ = "0.1.0"
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from ._activation import disable, enable, status
+    from ._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
+    from ._notebook import load_ipython_extension, unload_ipython_extension
+    from ._parse import parse_task_type
+    from ._status import Status
+    from ._suspension import suspended
+
+__all__ = [
+    "InvalidTaskTypeError",
+    "MisfitError",
+    "MisfitWarning",
+    "Status",
+    "TaskTypeWarning",
+    "__version__",
+    "disable",
+    "enable",
+    "load_ipython_extension",
+    "parse_task_type",
+    "status",
+    "suspended",
+    "unload_ipython_extension",
+]
+
+_HOMES = {
+    "InvalidTaskTypeError": "_errors",
+    "MisfitError": "_errors",
+    "MisfitWarning": "_errors",
+    "Status": "_status",
+    "TaskTypeWarning": "_errors",
+    "disable": "_activation",
+    "enable": "_activation",
+    "load_ipython_extension": "_notebook",
+    "parse_task_type": "_parse",
+    "status": "_activation",
+    "suspended": "_suspension",
+    "unload_ipython_extension": "_notebook",
+}
+
+
+def __getattr__(name: str) -> object:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(__import__(f"{__name__}.{home}", fromlist=[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> "list[str]":
+    return sorted({*globals(), *__all__})

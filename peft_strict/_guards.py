@@ -1,0 +1,370 @@
+"""What runs inside the patches: on the construction of a config, on assignment, and where a config meets a model.
+
+Nothing here raises by itself from deep inside: the functions return the error, and the patch that called them raises
+it, so that a traceback holds one frame of ours.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import dataclasses
+import sys
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Optional
+
+from . import _report, _rule
+from ._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
+from ._facts import find_misfit
+from ._peft import added_modules, instance_dict, is_own, meanings
+from ._suspension import is_suspended
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable
+
+    from ._peft import Release
+    from ._settings import State
+
+MISSING: Any = object()
+
+# What a patch lets through after cutting our other frames out of the traceback.
+REPORTS = (InvalidTaskTypeError, MisfitError, TaskTypeWarning)
+
+# The last wrong task_type that was read from a file, and that file. The value is recognised by identity: the text that
+# JSON decoding made is the very object that reaches the config.
+_last_read: contextvars.ContextVar[tuple[object, Optional[str]]] = contextvars.ContextVar(
+    "peft_strict_last_read", default=(MISSING, None)
+)
+
+
+class Watch:
+    """The rules for one imported copy of PEFT, with what they need to remember.
+
+    Attributes:
+        state: The shared state: on or off, and the modes.
+        release: The copy of PEFT.
+        vocabulary: Its task types.
+        newcomers: Config classes made after patching whose ``__init__`` was not there yet.
+        attributes: Returns the real ``__dict__`` of a config.
+        adopt: Patches such a class; set by ``_patching``.
+    """
+
+    def __init__(self, release: Release, state: State) -> None:
+        self.state = state
+        self.release = release
+        self.vocabulary = _rule.Vocabulary(
+            members={str(member.value): member for member in release.task_type},
+            registered=release.tasks,
+            meanings=meanings(release.task_type),
+        )
+        self.newcomers: set[weakref.ref[type]] = set()
+        self.attributes = instance_dict(release.config_base)
+        self.adopt: Callable[[type], None]
+        self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
+        self._meeting = threading.local()
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is to be checked here and now."""
+        return self.state.on and not is_suspended.get()
+
+    # -- values ------------------------------------------------------------------------------------------------------
+
+    def refuse(self, value: object, config: Any, where: str) -> Optional[Exception]:
+        """Return the error for a wrong value, unless this config's was reported before or it is only to be warned."""
+        if self._was_reported(config, value):
+            return None
+        read, path = _last_read.get()
+        name = type(config).__name__
+        source = path if read is value else None
+        return self._deliver(
+            _rule.invalid(value, self.vocabulary, where=where, config_class=name, source=source), config, value
+        )
+
+    def refuse_method(self, method: object, config: Any) -> Optional[Exception]:
+        """Return the error for a task type given as ``peft_type``, if it is one."""
+        if self._was_reported(config, method):
+            return None
+        name = type(config).__name__
+        error = _rule.misplaced(method, self.vocabulary, self.release.configs, config_class=name)
+        return self._deliver(error, config, method) if error else None
+
+    def refuse_replaced(self, value: object, config: Any, left: object) -> Optional[Exception]:
+        """Return the error for a value that did not reach the config as it was passed."""
+        if self._was_reported(config, value):
+            return None
+        right, _ = _rule.lookup(value, self.vocabulary)
+        name = type(config).__name__
+        if right:
+            error = _rule.replaced(value, left, self.vocabulary, config_class=name)
+        else:
+            error = _rule.invalid(value, self.vocabulary, where=f"{name}(task_type={{}})", config_class=name)
+        return self._deliver(error, config, value)
+
+    def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
+        if self.state.invalid == "raise":
+            return error
+        self._remember(config, value)
+        return _report.warn(str(error), TaskTypeWarning)
+
+    def _was_reported(self, config: Any, value: object) -> bool:
+        known = self._reported.get(id(config))
+        return known is not None and known[0]() is config and known[1] is value
+
+    def _remember(self, config: Any, value: object) -> None:
+        key = id(config)  # a dataclass with == has no hash, so no weak set or mapping can hold it
+        self._reported[key] = (weakref.ref(config, lambda _: self._reported.pop(key, None)), value)
+
+    def assigned(self, config: Any, value: Any) -> tuple[Any, Optional[Exception]]:
+        """Return what to store for an assigned value, and the error to raise instead."""
+        if not self.active:
+            return value, None
+        right, stored = _rule.lookup(value, self.vocabulary)
+        if right:
+            return stored, None
+        return value, self.refuse(value, config, f"{type(config).__name__}.task_type = {{}}")
+
+    def welcome(self, config: Any, caller: types.FrameType) -> Optional[Exception]:
+        """Have the class of a first instance patched, and check what its unpatched ``__init__`` was given."""
+        if weakref.ref(type(config)) not in self.newcomers:
+            return None
+        self.adopt(type(config))
+        if caller.f_code.co_name != "__init__" or not self.active:
+            return None
+        return self.refuse_method(caller.f_locals.get("peft_type"), config)
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    def enter(self, config: Any) -> bool:
+        """Note that ``config`` meets a model on this thread; say no if it already does (a nested call of PEFT's)."""
+        met = self._meeting.__dict__.setdefault("configs", [])
+        if any(config is other for other in met):
+            return False
+        met.append(config)
+        return True
+
+    def leave(self, config: Any) -> None:
+        """Take back `enter`."""
+        met = self._meeting.__dict__["configs"]
+        del met[next(i for i, other in enumerate(met) if other is config)]
+
+    def meet(self, model: Any, config: Any, wrapper: Optional[type]) -> Optional[Exception]:
+        """Judge a config at the moment it is used on a model.
+
+        Args:
+            model: The base model.
+            config: The config; anything that is not a PEFT config is left alone.
+            wrapper: The ``PeftModel`` class around the model, or ``None`` where adapters are injected without one.
+
+        Returns:
+            The error to raise, or ``None`` if there is none or it was given as a warning.
+        """
+        if not isinstance(config, self.release.config_base):
+            return None
+        task_type = getattr(config, "task_type", None)
+        right, _ = _rule.lookup(task_type, self.vocabulary)
+        if not right:
+            used_on = wrapper.__name__ if wrapper else type(model).__name__
+            return self.refuse(task_type, config, f"{type(config).__name__}(task_type={{}}), used on {used_on}")
+        error = self.refuse_method(getattr(config, "peft_type", None), config)
+        return error or self._misfit(model, config, wrapper)
+
+    def _misfit(self, model: Any, config: Any, wrapper: Optional[type]) -> Optional[Exception]:
+        misfit = find_misfit(
+            model, config, wrapper=wrapper, adds=added_modules(wrapper), supported=self.release.supported
+        )
+        if misfit is None:
+            return None
+        names = {"config_class": type(config).__name__, "model_class": type(model).__name__}
+        if misfit.code == "M1":
+            return _rule.missing(self.vocabulary, fitting=misfit.fitting, **names)
+        if self.state.misfit == "ignore":
+            return None
+        if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
+            task_type = getattr(config, "task_type", None)
+            named = None if task_type is None else str.__str__(task_type)
+            return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=named, **names)
+        return _report.warn(misfit.message, MisfitWarning)
+
+
+class TaskTypeGuard:
+    """Stands in for the class attribute ``task_type``, so that every assignment is checked.
+
+    A data descriptor in front of what the class had there: reads and stores what an ordinary attribute would, in the
+    instance's own ``__dict__``, and answers on the class with what the class had.
+
+    Attributes:
+        _self_original: The raw class attribute it replaces.
+        _self_peft_strict_watch: The rules; marks it as ours.
+    """
+
+    __slots__ = ("_attributes", "_members", "_self_original", "_self_peft_strict_watch", "_state")
+
+    def __init__(self, original: Any, watch: Watch) -> None:
+        self._self_original = original
+        self._self_peft_strict_watch = watch
+        self._attributes = watch.attributes
+        self._members = watch.vocabulary.members
+        self._state = watch.state
+
+    def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
+        if instance is not None:
+            value = self._attributes(instance).get("task_type", MISSING)
+            if value is not MISSING:
+                return value
+        original = self._self_original
+        if isinstance(original, dataclasses.Field) and original.name is not None:
+            # `dataclasses` has read the field and asks what became of it: the default, as it would have set itself
+            return original.default
+        return original
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        watch = self._self_peft_strict_watch
+        if type(value) is str and value in self._members and self._state.on:
+            value = self._members[value]
+        elif value is not None:
+            value, error = watch.assigned(instance, value)
+            if error is not None:
+                raise error
+        if watch.newcomers:
+            error = watch.welcome(instance, sys._getframe(1))
+            if error is not None:
+                raise error
+        self._attributes(instance)["task_type"] = value
+
+    def __delete__(self, instance: Any) -> None:
+        if self._attributes(instance).pop("task_type", MISSING) is MISSING:
+            raise AttributeError("task_type")
+
+
+class DelegatingGuard(TaskTypeGuard):
+    """Stands in for a ``task_type`` that stores for itself: a slot or a property of a user's class."""
+
+    __slots__ = ()
+
+    def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
+        return self._self_original.__get__(instance, owner)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        value, error = self._self_peft_strict_watch.assigned(instance, value)
+        if error is not None:
+            raise error
+        self._self_original.__set__(instance, value)
+
+    def __delete__(self, instance: Any) -> None:
+        self._self_original.__delete__(instance)
+
+
+def guard_for(original: Any, watch: Watch) -> TaskTypeGuard:
+    """Return the guard that fits the raw class attribute."""
+    return (DelegatingGuard if hasattr(type(original), "__set__") else TaskTypeGuard)(original, watch)
+
+
+def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
+    """Return the wrapper for the ``__init__`` of a config class.
+
+    It checks what the caller passed. A hand-written ``__init__`` of a class that is not PEFT's may have words of its
+    own, so there a wrong value is only refused if it is still wrong, or gone, when the class is done with it.
+    """
+    names = _positional_names(original)
+    task_at = names.index("task_type") if "task_type" in names else sys.maxsize
+    method_at = names.index("peft_type") if "peft_type" in names else sys.maxsize
+    translates = not is_own(cls) and not _is_generated(original)
+    state, members, attributes = watch.state, watch.vocabulary.members, watch.attributes
+    blank = _blank_names(cls, original, watch)
+
+    def check(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if not state.on:
+            return wrapped(*args, **kwargs)
+        passed = args[task_at] if task_at < len(args) else kwargs.get("task_type")
+        try:
+            if type(passed) is not str or passed not in members or args or "peft_type" in kwargs:
+                method = args[method_at] if method_at < len(args) else kwargs.get("peft_type")
+                error = _before(watch, instance, passed, method, translates)
+                if error is not None:
+                    raise error
+            if blank is not None and instance.peft_type is None and type(instance) is cls:
+                instance.__dict__ = blank.copy()
+            wrapped(*args, **kwargs)
+            if passed is not None:
+                left = attributes(instance).get("task_type")
+                if left is not passed and (type(passed) is not str or left is not members.get(passed)):
+                    error = _after(watch, instance, passed, translates)
+                    if error is not None:
+                        raise error
+        except REPORTS as error:
+            _report.trim(error)
+            raise
+        return None
+
+    return check
+
+
+def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, None]]:
+    """Return the attributes that constructing ``cls`` is sure to set, in order, if ``task_type`` is the first of them.
+
+    Python is slow with an attribute dict that it is asked for at the first of 45 attributes: a config then takes 1.4
+    times as long, guards included. Given a dict that has the names already, it takes 1.2 times. So PEFT's own classes,
+    whose generated ``__init__`` sets every field before anybody can look, start with one. A config that has been
+    constructed, and so may have more attributes, is told by its ``peft_type``, which each method's class sets.
+    """
+    fields = getattr(cls, "__dataclass_fields__", {})
+    names = [name for name, field in fields.items() if field.init]
+    known = is_own(cls) and _is_generated(original) and cls in watch.release.configs.values()
+    if (
+        not known
+        or len(names) != len(fields)
+        or names[:1] != ["task_type"]
+        or getattr(cls, "peft_type", cls) is not None
+    ):
+        return None
+    stored = not any(hasattr(type(getattr(cls, name, None)), "__set__") for name in names[1:])  # by no property
+    plain = stored and not any("__setattr__" in vars(base) for base in cls.__mro__[:-1])
+    return dict.fromkeys(names) if plain else None
+
+
+def _before(watch: Watch, instance: Any, passed: Any, method: Any, translates: bool) -> Optional[Exception]:
+    """Judge what was passed, before the class sees it."""
+    if is_suspended.get():
+        return None
+    if method is not None:
+        error = watch.refuse_method(method, instance)
+        if error is not None:
+            return error
+    if translates or _rule.lookup(passed, watch.vocabulary)[0]:
+        return None
+    return watch.refuse(passed, instance, f"{type(instance).__name__}(task_type={{}})")
+
+
+def _after(watch: Watch, instance: Any, passed: Any, translates: bool) -> Optional[Exception]:
+    """Judge what became of it."""
+    if not watch.active:
+        return None
+    left = getattr(instance, "task_type", None)
+    right, meant = _rule.lookup(passed, watch.vocabulary)
+    if left is meant or left is passed or (right and left == meant):
+        return None
+    if translates and not right and left is not None:
+        return None
+    return watch.refuse_replaced(passed, instance, left)
+
+
+def _is_generated(function: Any) -> bool:
+    code = getattr(function, "__code__", None)
+    return code is not None and code.co_filename == "<string>"
+
+
+def _positional_names(function: Any) -> tuple[str, ...]:
+    """Return the names of the positional parameters after ``self``."""
+    code = getattr(function, "__code__", None)
+    if code is None:  # an extension's, or something callable
+        return ()
+    return tuple(code.co_varnames[1 : code.co_argcount])
+
+
+def note_source(config_dict: Any, path: Any, watch: Watch) -> None:
+    """Remember the file a wrong ``task_type`` was read from, for the report that will follow."""
+    value = config_dict.get("task_type") if isinstance(config_dict, dict) else None
+    if not _rule.lookup(value, watch.vocabulary)[0]:
+        _last_read.set((value, str(path)))

@@ -1,0 +1,41 @@
+"""The value rule on its own."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any, overload
+
+from . import _rule
+from ._peft import live_release, meanings
+
+if TYPE_CHECKING:
+    from peft import TaskType
+
+
+@overload
+def parse_task_type(value: None) -> None: ...
+@overload
+def parse_task_type(value: object) -> TaskType: ...
+def parse_task_type(value: object) -> Any:
+    """Return the ``TaskType`` that ``value`` is, for command lines and YAML files.
+
+    Imports PEFT. Works whether peft-strict is switched on or not. A name that was put into PEFT's task-to-model
+    mapping comes back as it is, and ``None`` (no task type) as ``None``.
+
+    Args:
+        value: A member of ``peft.TaskType``, its text, or anything equal to it.
+
+    Raises:
+        InvalidTaskTypeError: for everything else, with the task type that was probably meant.
+    """
+    importlib.import_module("peft")
+    release = live_release()
+    vocabulary = _rule.Vocabulary(
+        members={str(member.value): member for member in release.task_type},
+        registered=release.tasks,
+        meanings=meanings(release.task_type),
+    )
+    right, parsed = _rule.lookup(value, vocabulary)
+    if not right:
+        raise _rule.invalid(value, vocabulary, where="parse_task_type({})")
+    return parsed

@@ -1,0 +1,342 @@
+"""Puts the guards on a live PEFT and takes them off again. The only module that imports wrapt.
+
+A patch is recognised by a mark on the patch itself, never from a remembered flag, and carries what it replaced. So the
+same walk over the classes patches what is not guarded, tells what is not, and undoes what is there. Undo puts the
+original back where the patch is what the class holds; where something else sits on top, that is left alone, and the
+patch below it has gone inert with ``state.on``.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+from typing import TYPE_CHECKING, Any, Optional
+
+import wrapt
+
+from . import _guards, _report
+from ._guards import MISSING, Watch
+from ._peft import live_release
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable, Iterator
+
+    from ._peft import Release
+    from ._settings import State
+
+_TASKS = "MODEL_TYPE_TO_PEFT_MODEL_MAPPING"
+_DEEPEST = 100  # layers of wrappers to look through
+
+
+def _sign(patch: Any, original: Any, watch: Watch) -> Any:
+    """Mark a patch as ours, with what it replaced (`MISSING` where there was nothing)."""
+    patch._self_original = original
+    patch._self_peft_strict_watch = watch
+    return patch
+
+
+def _signature(layer: Any) -> tuple[Any, Any]:
+    """Return the watch and the original of a patch of ours; ``(None, None)`` for anything else.
+
+    Looks at the object itself: an ordinary ``getattr`` on somebody else's proxy around ours would find our mark.
+    """
+    try:
+        own = object.__getattribute__
+        return own(layer, "_self_peft_strict_watch"), own(layer, "_self_original")
+    except AttributeError:
+        return None, None
+
+
+class TaskMapping(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """Stands in for the task-to-model mapping that ``get_peft_model`` reads, to speak before its ``KeyError: None``.
+
+    Passes everything on to PEFT's own dict. Only where a look-up by ``get_peft_model`` itself fails does it have the
+    config judged, so it costs nothing, and it works for every reference to that function there already is.
+    """
+
+    def __getitem__(self, key: object) -> Any:
+        try:
+            return self.__wrapped__[key]
+        except (KeyError, TypeError):
+            error = _judge_caller(self._self_peft_strict_watch, sys._getframe(1))
+            if error is not None:
+                raise error from None
+            raise
+
+    def keys(self) -> Any:
+        return _TaskKeys(self.__wrapped__.keys(), self._self_peft_strict_watch)
+
+
+class _TaskKeys(wrapt.ObjectProxy):  # type: ignore[type-arg]
+    """The keys of that mapping, which ``get_peft_model`` looks at first.
+
+    A task type without a hash fails in them already, and PEFT 0.2 takes prompt learning that is not in them for LoRA.
+    """
+
+    def __init__(self, keys: Any, watch: Watch) -> None:
+        super().__init__(keys)
+        self._self_watch = watch
+
+    def __contains__(self, key: object) -> bool:
+        watch = self._self_watch
+        failure: Optional[Exception] = None
+        try:
+            if key in self.__wrapped__:
+                return True
+        except TypeError as error:
+            failure = error
+        caller = sys._getframe(1)
+        if failure or isinstance(caller.f_locals.get("peft_config"), watch.release.module.PromptLearningConfig):
+            failure = _judge_caller(watch, caller) or failure
+        if failure is not None:
+            raise failure from None
+        return False
+
+
+def _judge_caller(watch: Watch, frame: types.FrameType) -> Optional[Exception]:
+    """Judge what ``get_peft_model`` was called with, if it is what runs in ``frame``."""
+    names = frame.f_locals
+    if frame.f_code.co_name != "get_peft_model" or not {"model", "peft_config"} <= names.keys() or not watch.active:
+        return None
+    return watch.meet(names["model"], names["peft_config"], None)
+
+
+class NewcomerHook(classmethod):  # type: ignore[type-arg]
+    """The ``__init_subclass__`` that tells us of config classes made after patching."""
+
+
+class Install:
+    """The patches on one imported copy of PEFT.
+
+    Attributes:
+        release: That copy.
+        watch: The rules its patches apply.
+    """
+
+    def __init__(self, release: Release, state: State) -> None:
+        self.release = release
+        self.watch = Watch(release, state)
+        self.watch.adopt = self._adopt
+        self._placed: dict[tuple[int, str], weakref.ref[Any]] = {}
+
+    def is_of(self, release: Release) -> bool:
+        """Whether this is the install of that copy of PEFT, made by this copy of our code."""
+        mine = self.release
+        same = (
+            mine.module is release.module and mine.task_type is release.task_type and mine.configs is release.configs
+        )
+        return same and type(self) is Install
+
+    def apply(self) -> None:
+        """Patch whatever is not guarded."""
+        for cls in list(self.release.config_classes()):
+            self._guard_config(cls)
+        base = self.release.config_base
+        self._place(base, "__init_subclass__", self._newcomer_hook)
+        self._place(base, "from_json_file", self._wrapping(self._read))
+        for cls, name, wrapper in self._meetings():
+            self._place(cls, name, self._wrapping(wrapper))
+        self._place(self.release.tasks_module, _TASKS, lambda raw: TaskMapping(raw))
+
+    def undo(self) -> None:
+        """Put back the original of every patch that nothing sits on."""
+        while self._placed:
+            (_, name), reference = self._placed.popitem()
+            owner = reference()
+            watch, original = _signature(vars(owner).get(name)) if owner is not None else (None, None)
+            if watch is not self.watch:
+                continue
+            if original is MISSING:
+                delattr(owner, name)
+            else:
+                setattr(owner, name, original)
+
+    def config_classes(self) -> list[type]:
+        """Return the registered config classes."""
+        return [cls for cls in dict.fromkeys(self.release.configs.values()) if isinstance(cls, type)]
+
+    def unguarded(self) -> list[str]:
+        """Return the names of the registered config classes, and of other places, that are not guarded now."""
+        for reference in list(self.watch.newcomers):
+            cls = reference()
+            if cls is not None:
+                self._adopt(cls)
+        names = [cls.__name__ for cls in self.config_classes() if not self._is_guarded(cls)]
+        places = [(cls, name) for cls, name, _ in self._meetings()]
+        return names + [f"{cls.__name__}.{name}" for cls, name in places if not self._holds(cls, name)]
+
+    def _is_guarded(self, cls: type) -> bool:
+        owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+        guard = next((vars(base)["task_type"] for base in cls.__mro__ if "task_type" in vars(base)), None)
+        return self._holds(owner, "__init__") and _signature(guard)[0] is self.watch
+
+    # -- placing -----------------------------------------------------------------------------------------------------
+
+    def _place(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
+        self._placed[id(owner), name] = weakref.ref(owner)
+        if not self._holds(owner, name):
+            raw = vars(owner).get(name, MISSING)
+            setattr(owner, name, _sign(make(raw), raw, self.watch))
+
+    def _holds(self, owner: Any, name: str) -> bool:
+        """Whether one of our patches is in force there: outermost, or visibly below somebody else's wrapper."""
+        layer = vars(owner).get(name)
+        for _ in range(_DEEPEST):
+            if _signature(layer)[0] is self.watch:
+                return True
+            layer = getattr(layer, "__wrapped__", None)
+            if layer is None:
+                break
+        return False
+
+    def _guard_config(self, cls: type) -> None:
+        if "__init__" in vars(cls):
+            self._place(cls, "__init__", lambda raw: self._wrap(raw, _guards.construction(cls, raw, self.watch)))
+        if "task_type" in vars(cls):
+            self._place(cls, "task_type", lambda raw: _guards.guard_for(raw, self.watch))
+
+    def _adopt(self, cls: type) -> None:
+        """Patch a config class that was made after the others."""
+        with self.watch.state.lock:
+            self.watch.newcomers.discard(weakref.ref(cls))
+            if self.watch.state.on:
+                self._guard_config(cls)
+
+    # -- the patches -------------------------------------------------------------------------------------------------
+
+    def _wrap(self, raw: Any, wrapper: Callable[..., Any]) -> Any:
+        return wrapt.FunctionWrapper(raw, wrapper)
+
+    def _wrapping(self, wrapper: Callable[..., Any]) -> Callable[[Any], Any]:
+        return lambda raw: self._wrap(raw, wrapper)
+
+    def _newcomer_hook(self, raw: Any) -> Any:
+        base: Any = self.release.config_base
+        watch = self.watch
+
+        def __init_subclass__(cls: type, **kwargs: Any) -> None:
+            if raw is MISSING:
+                super(base, cls).__init_subclass__(**kwargs)  # type: ignore[misc]
+            else:
+                raw.__get__(None, cls)(**kwargs)
+            if watch.state.on:
+                self._adopt(cls)
+                if "__init__" not in vars(cls):  # `dataclasses` may give it one yet
+                    watch.newcomers.add(weakref.ref(cls, watch.newcomers.discard))
+
+        return NewcomerHook(__init_subclass__)
+
+    def _read(self, wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Wraps ``from_json_file``."""
+        found = wrapped(*args, **kwargs)
+        if self.watch.active:
+            _guards.note_source(found, args[0] if args else kwargs.get("path_json_file"), self.watch)
+        return found
+
+    def _meetings(self) -> Iterator[tuple[type, str, Callable[..., Any]]]:
+        """Yield each place where a config meets a model: class, method and wrapper."""
+        release = self.release
+        yield release.peft_model, "__init__", self._meeting(wraps=True)
+        yield release.peft_model, "add_adapter", self._joining(wraps=True)
+        if release.mixed_model is not None:
+            yield release.mixed_model, "__init__", self._meeting(wraps=False)
+            yield release.mixed_model, "add_adapter", self._joining(wraps=False)
+        for tuner in release.tuners:
+            yield tuner, "__init__", self._meeting(wraps=False)
+
+    def _meeting(self, *, wraps: bool) -> Callable[..., Any]:
+        """Return the wrapper for a constructor ``(model, peft_config, adapter_name)``.
+
+        Args:
+            wraps: Whether the class is a ``PeftModel``, whose own class decides what happens to the head.
+        """
+
+        def parties(_instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Callable[[], Any]]:
+            model, config, name = _arguments(args, kwargs, "model", "peft_config", "adapter_name")
+            config = kwargs.get("config") if config is None else config  # what tuners called it up to 0.13
+            if isinstance(config, dict):  # a tuner is given all configs of the model, by adapter name
+                config = config.get(name)
+            return config, lambda: model
+
+        return self._judging(parties, wraps=wraps)
+
+    def _joining(self, *, wraps: bool) -> Callable[..., Any]:
+        """Return the wrapper for ``add_adapter(adapter_name, peft_config)`` of a model that has adapters already."""
+
+        def parties(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Callable[[], Any]]:
+            _, config = _arguments(args, kwargs, "adapter_name", "peft_config")
+            return config, lambda: _base_of(instance)
+
+        return self._judging(parties, wraps=wraps)
+
+    def _judging(self, parties: Callable[..., tuple[Any, Callable[[], Any]]], *, wraps: bool) -> Callable[..., Any]:
+        """Return a wrapper that judges, then calls; PEFT's own nested calls for the same config are not judged again.
+
+        Args:
+            parties: Finds the config in a call, and a function for the base model: a ``PeftModel`` that is still being
+                built cannot say what it is, and is not asked.
+            wraps: As above.
+        """
+        watch = self.watch
+
+        def judged(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+            if not watch.active:
+                return wrapped(*args, **kwargs)
+            config, base = parties(instance, args, kwargs)
+            if not watch.enter(config):
+                return wrapped(*args, **kwargs)
+            try:
+                error = watch.meet(base(), config, type(instance) if wraps else None)
+                if error is not None:
+                    raise error
+                return wrapped(*args, **kwargs)
+            except _guards.REPORTS as error:
+                _report.trim(error)
+                raise
+            finally:
+                watch.leave(config)
+
+        return judged
+
+
+def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any], *names: str) -> Iterator[Any]:
+    """Yield the arguments of these names from a call; ``None`` for one that is not there."""
+    for place, name in enumerate(names):
+        yield args[place] if place < len(args) else kwargs.get(name)
+
+
+def _base_of(adapted: Any) -> Any:
+    """Return the base model below a ``PeftModel`` or ``PeftMixedModel``."""
+    get_base_model = getattr(adapted, "get_base_model", None)
+    return get_base_model() if get_base_model is not None else getattr(adapted.base_model, "model", None)
+
+
+def apply(state: State) -> None:
+    """Guard the PEFT that is imported now, on top of what may be guarded already.
+
+    Raises:
+        RuntimeError: if this PEFT lacks something peft-strict needs.
+    """
+    release = live_release()
+    install = next((known for known in state.installs if known.is_of(release)), None)
+    if install is None:
+        for other in [known for known in state.installs if type(known) is not Install]:
+            other.undo()  # placed by a copy of our code that was reloaded
+            state.installs.remove(other)
+        install = Install(release, state)
+        state.installs.append(install)
+    install.apply()
+
+
+def undo(state: State) -> None:
+    """Take every patch off again."""
+    for install in state.installs:
+        install.undo()
+
+
+def inspect_live(state: State) -> tuple[int, list[str], str]:
+    """Return how many config classes PEFT registers, what is not guarded of it, and PEFT's version."""
+    release = live_release()
+    install = next((known for known in state.installs if known.is_of(release)), None) or Install(release, state)
+    return len(install.config_classes()), install.unguarded(), release.version
