@@ -1,9 +1,5 @@
 """The facts about a live model and a config that the misfit rule asks for.
 
-What a model is comes from transformers' own registries: every ``MODEL_*_NAMES`` that exists in
-``transformers.models.auto.modeling_auto`` (read in 4.30, 4.40, 4.57 and 5.23: they come and go), by a rule on the
-registry's name, and the classes registered with ``AutoModel*.register``. transformers is never imported here.
-
 Which parameters are new: transformers >= 5 sets ``_is_hf_initialized`` on each parameter that ``from_pretrained``
 loads, and only there (measured: not on models built from a config; kept by ``.to``, ``resize_token_embeddings``,
 pickling and device maps, dropped everywhere by ``deepcopy``). Without such marks ``config.architectures`` tells: it
@@ -17,40 +13,19 @@ from __future__ import annotations
 
 import inspect
 import itertools
-import re
 import sys
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, Optional
 
 from . import _fit
+from ._forward import collides, forward_of
+from ._kinds import kinds_of
 from ._peft import added_modules, live_release
 
 if TYPE_CHECKING:
-    import types
     from collections.abc import Iterator, Mapping, Sequence
 
-_REGISTRY = re.compile(r"MODEL_(?:FOR_)?(?P<task>\w*?)_?(?P<what>MAPPING_NAMES|MAPPING|NAMES)")
-# First match wins. PRETRAINING and WITH_LM_HEAD are catch-alls and say nothing.
-_KINDS = tuple(
-    (re.compile(pattern), kind)
-    for pattern, kind in (
-        (r"PRETRAINING|WITH_LM_HEAD", None),
-        (r"|TEXT_ENCODING|IMAGE", _fit.HEADLESS),
-        (r"CAUSAL_LM", _fit.CAUSAL_LM),
-        (r"SEQ_TO_SEQ_CAUSAL_LM", _fit.SEQ_2_SEQ_LM),
-        (r"MASKED_LM", _fit.MASKED_LM),
-        (r"IMAGE_TEXT_TO_TEXT|VISION_2_SEQ|MULTIMODAL_LM", _fit.MULTIMODAL),
-        (r"SPEECH_SEQ_2_SEQ", _fit.SPEECH),
-        (r"ZERO_SHOT_IMAGE_CLASSIFICATION", _fit.DUAL),
-        (r"SEQUENCE_CLASSIFICATION", _fit.SEQ_CLS),
-        (r"TOKEN_CLASSIFICATION", _fit.TOKEN_CLS),
-        (r"(DOCUMENT_)?QUESTION_ANSWERING", _fit.QUESTION_ANS),
-        (r"\w+_(CLASSIFICATION|QUESTION_ANSWERING|XVECTOR)", _fit.OTHER_CLS),
-        (r"MULTIPLE_CHOICE|NEXT_SENTENCE_PREDICTION|CTC", _fit.OTHER_CLS),
-        (r"\w+", _fit.OTHER),
-    )
-)
-# What building these classes may read from the model; which of it varies with the release.
 _GENERATING = {"PeftModelForCausalLM", "PeftModelForSeq2SeqLM"}
+# What building these classes may read from the model; which of it varies with the release.
 _READ = {"prepare_inputs_for_generation", "_prepare_encoder_decoder_kwargs_for_generation"}
 # A quantised or offloaded base may have lost some marks; one that has none among its first ones has none at all.
 _ENOUGH = 64
@@ -79,12 +54,14 @@ def gather(
     model: object, config: object, *, wrapper: Optional[type], adds: Sequence[str], supported: Sequence[str]
 ) -> _fit.Facts:
     """Collect the facts; the arguments are those of `find_misfit`."""
-    kinds, exact = _kinds_of(type(model))
-    head, evidence = _head_of(model) if kinds & _fit.CLASSIFIERS and _saves_as_peft(wrapper, config) else ((), False)
+    kinds, exact = kinds_of(type(model))
+    head, marked = _head_of(model) if kinds & _fit.CLASSIFIERS and _saves_as_peft(wrapper, config) else ((), False)
     listed = _listed(config)
     reach = _has(config, "modules_to_save") or _adds_always_reach()
     passed = _passed(wrapper, model, config)
-    forward = _forward_of(model)
+    forward = forward_of(model)
+    names = forward.names or frozenset()
+    textless = passed and kinds and kinds <= _fit.TEXTLESS and not {"inputs"} & names
     return _fit.Facts(
         model_class=type(model).__name__,
         config_class=type(config).__name__,
@@ -98,18 +75,15 @@ def gather(
         training=_read(config, "inference_mode") is not True,
         lacks=_lacks(wrapper, model),
         head=head,
-        evidence=evidence,
+        marked=marked,
         saved=(*listed, *(adds if reach else ()), *_whole_layers(config)),
         automatic=_automatic() if head and reach and wrapper is not None else {},
         listed=tuple(name for name in listed if name not in adds),
         can_save=_has(config, "modules_to_save"),
         refused=forward.refuses(passed),
-        text_inputs=forward.takes_text,
-        passes_text=bool(passed),
+        text_inputs={"input_ids", "inputs_embeds"} <= names,
+        collides=bool(textless) and collides(model, passed),
     )
-
-
-# Reading from foreign objects
 
 
 def _read(thing: object, name: str) -> Any:
@@ -129,7 +103,7 @@ def _has(thing: object, name: str) -> bool:
 
 
 def _text(value: object) -> Optional[str]:
-    return str.__str__(value) if isinstance(value, str) else None
+    return str.__str__(value) if issubclass(type(value), str) else None
 
 
 def _names(cls: Optional[type]) -> set[str]:
@@ -138,94 +112,6 @@ def _names(cls: Optional[type]) -> set[str]:
 
 def _package(thing: object) -> str:
     return str(_read(thing, "__module__")).partition(".")[0]
-
-
-# What kind of model it is
-
-
-class _Registries(NamedTuple):
-    """transformers' registries, by kind.
-
-    Attributes:
-        module: The ``modeling_auto`` they were read from.
-        tables: The dicts from model type to class name.
-        live: The lazy mappings, which hold what users registered.
-        size: How many entries the tables had.
-        by_name: The kinds of each class name.
-    """
-
-    module: types.ModuleType
-    tables: tuple[tuple[str, Mapping[str, Any]], ...]
-    live: tuple[tuple[str, Any], ...]
-    size: int
-    by_name: Mapping[str, frozenset[str]]
-
-
-_cache: Optional[_Registries] = None
-
-
-def kind_of_registry(name: str) -> Optional[str]:
-    """Return the kind of the models in this registry; ``None`` if it is no registry, or one that says nothing."""
-    found = _REGISTRY.fullmatch(name)
-    if not found:
-        return None
-    return next(kind for pattern, kind in _KINDS if pattern.fullmatch(found["task"]))
-
-
-def _registries() -> Optional[_Registries]:
-    """Return the registries of the imported transformers; read again when a table has grown."""
-    global _cache
-    module = sys.modules.get("transformers.models.auto.modeling_auto")
-    if module is None:
-        return None
-    cached = _cache
-    if cached is None or cached.module is not module or cached.size != sum(len(table) for _, table in cached.tables):
-        _cache = cached = _read_registries(module)
-    return cached
-
-
-def _read_registries(module: types.ModuleType) -> _Registries:
-    kinds = [(kind_of_registry(name), value) for name, value in list(vars(module).items())]
-    live = tuple((kind, value) for kind, value in kinds if kind and hasattr(value, "_extra_content"))
-    tables = tuple(
-        (kind, value) for kind, value in kinds if kind and isinstance(value, dict) and (kind, value) not in live
-    )
-    by_name: dict[str, frozenset[str]] = {}
-    for kind, table in tables:
-        for entry in table.values():
-            for name in entry if isinstance(entry, (tuple, list)) else (entry,):
-                by_name[name] = by_name.get(name, frozenset()) | {kind}
-    return _Registries(module, tables, live, sum(len(table) for _, table in tables), by_name)
-
-
-def _kinds_of(cls: type) -> tuple[frozenset[str], bool]:
-    """Return what the model class is, and whether it is that itself; empty for what is not a model of transformers.
-
-    Remote code (``transformers_modules``) has no kind, although loading it through an ``AutoModel`` registers it.
-    """
-    registries = _registries()
-    if registries is None or not any(_package(base) == "transformers" for base in cls.__mro__):
-        return frozenset(), False
-    registered = _registered(registries)
-    for base in cls.__mro__:
-        if _package(base) != "transformers_modules":
-            kinds = registries.by_name.get(base.__name__, frozenset()) | registered.get(base, frozenset())
-            if kinds:
-                return (kinds - {_fit.HEADLESS}) or kinds, base is cls
-    return frozenset(), False
-
-
-def _registered(registries: _Registries) -> dict[object, frozenset[str]]:
-    """Return the kinds of the classes that users registered; read each time, there are few."""
-    found: dict[object, frozenset[str]] = {}
-    for kind, mapping in registries.live:
-        for entry in list(mapping._extra_content.values()):
-            for cls in entry if isinstance(entry, (tuple, list)) else (entry,):
-                found[cls] = found.get(cls, frozenset()) | {kind}
-    return found
-
-
-# Its head
 
 
 def _head_of(model: object) -> tuple[tuple[_fit.Weight, ...], bool]:
@@ -282,9 +168,6 @@ def _not_in_checkpoint(model: object) -> Optional[bool]:
     if not isinstance(classes, (list, tuple)) or not classes:
         return None
     return _names(type(model)).isdisjoint(name for name in classes if isinstance(name, str))
-
-
-# What PEFT will do with it
 
 
 def _saves_as_peft(wrapper: Optional[type], config: object) -> bool:
@@ -354,46 +237,3 @@ def _passed(wrapper: Optional[type], model: object, config: object) -> tuple[str
         never.add("inputs_embeds")  # PeftModelForCausalLM leaves it out for this one
     parameters = inspect.signature(forward).parameters.values()
     return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in never)
-
-
-class _Forward(NamedTuple):
-    """What a model's ``forward`` takes.
-
-    Attributes:
-        names: Its parameters; ``None`` if that is unknown.
-        takes_any: Whether it takes any keyword, or may: a decorator that is not of transformers may drop some.
-        decorated: Whether decorators of transformers stand before it, which take some outputs' keywords out.
-    """
-
-    names: Optional[frozenset[str]] = None
-    takes_any: bool = True
-    decorated: bool = False
-
-    @property
-    def takes_text(self) -> bool:
-        return self.names is None or "inputs" in self.names or {"input_ids", "inputs_embeds"} <= self.names
-
-    def refuses(self, keywords: Sequence[str]) -> tuple[str, ...]:
-        """Return those that end in a TypeError for certain."""
-        if self.names is None or self.takes_any:
-            return ()
-        dropped = {k for k in keywords if k == "return_dict" or k.startswith("output_")} if self.decorated else set()
-        return tuple(k for k in keywords if k not in self.names and k not in dropped)
-
-
-def _forward_of(model: object) -> _Forward:
-    """Describe the model's ``forward``; the one in its ``__dict__`` if it was replaced there."""
-    function = (_read(model, "__dict__") or {}).get("forward") or _read(type(model), "forward")
-    if getattr(function, "__name__", "") == "_forward_unimplemented":  # a container, never called
-        return _Forward()
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # not a Python function, or no callable at all
-        return _Forward()
-    open_ended = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    decorated = False
-    while not open_ended and hasattr(function, "__wrapped__"):
-        decorated = True
-        open_ended = not str(getattr(function, "__globals__", {}).get("__name__")).startswith("transformers.")
-        function = function.__wrapped__
-    return _Forward(frozenset(p.name for p in parameters), open_ended, decorated)

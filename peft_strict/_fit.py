@@ -30,6 +30,7 @@ OTHER_CLS, HEADLESS, OTHER = "OTHER_CLS", "HEADLESS", "OTHER"
 _FEATURE = "FEATURE_EXTRACTION"
 
 _TYPED = (CAUSAL_LM, SEQ_2_SEQ_LM, SEQ_CLS, TOKEN_CLS, QUESTION_ANS)
+TEXTLESS = frozenset({SPEECH, DUAL})
 CLASSIFIERS = frozenset({SEQ_CLS, TOKEN_CLS, QUESTION_ANS, OTHER_CLS})
 _LANGUAGE = frozenset({CAUSAL_LM, SEQ_2_SEQ_LM, MASKED_LM})
 _GENERATORS = _LANGUAGE | {MULTIMODAL, SPEECH}
@@ -64,14 +65,14 @@ class Facts(NamedTuple):
         training: Whether the adapter is to be trained.
         lacks: What PEFT's class for this task type reads from the model at once and the model does not have.
         head: The parameters outside of the base model, of classifiers only.
-        evidence: Whether ``fresh`` is known for each parameter on its own, not for the head as a whole.
+        marked: Whether ``fresh`` is known for each parameter on its own, not for the head as a whole.
         saved: The module names under which this config and PEFT train and save whole modules.
         automatic: The names each task type adds to them by itself.
         listed: What the user has put into ``modules_to_save``.
         can_save: Whether the config has ``modules_to_save`` at all.
         refused: The keywords that PEFT always passes and ``forward`` is certain not to take.
-        text_inputs: Whether ``forward`` names PEFT's text inputs, ``input_ids`` and ``inputs_embeds``.
-        passes_text: Whether PEFT passes such inputs.
+        text_inputs: Whether ``forward`` names the inputs of a text model, ``input_ids`` and ``inputs_embeds``.
+        collides: Whether ``forward`` takes what PEFT passes but hands it on to a call that does not.
     """
 
     model_class: str
@@ -86,14 +87,14 @@ class Facts(NamedTuple):
     training: bool = True
     lacks: Optional[str] = None
     head: tuple[Weight, ...] = ()
-    evidence: bool = False
+    marked: bool = False
     saved: tuple[str, ...] = ()
     automatic: Mapping[str, tuple[str, ...]] = {}
     listed: tuple[str, ...] = ()
     can_save: bool = True
     refused: tuple[str, ...] = ()
     text_inputs: bool = True
-    passes_text: bool = False
+    collides: bool = False
 
 
 class Misfit(NamedTuple):
@@ -165,7 +166,7 @@ def lost(facts: Facts, names: Collection[str]) -> list[str]:
     about the head as a whole, a head that is reached at all counts as reached: which part is new is not known.
     """
     out = [weight for weight in facts.head if not _reached(weight.path, names)]
-    if facts.evidence:
+    if facts.marked:
         return [weight.path for weight in out if weight.fresh]
     return [weight.path for weight in out if weight.fresh is not False] if len(out) == len(facts.head) else []
 
@@ -228,8 +229,7 @@ def _s1(facts: Facts) -> str:
 
 
 def _t1(facts: Facts) -> str:
-    alone = facts.kinds and facts.kinds <= {SPEECH, DUAL}
-    if facts.training and alone and facts.passes_text and not facts.text_inputs:
+    if facts.training and facts.kinds and facts.kinds <= TEXTLESS and facts.collides and not facts.text_inputs:
         return "PEFT will pass the inputs of a text model, which this is not: the first step fails."
     return ""
 
@@ -267,22 +267,28 @@ def _report(code: str, loss: str, facts: Facts) -> Misfit:
 
 def _fix(code: str, facts: Facts) -> str:
     """Return what to write: a task type, or none, and the ``modules_to_save`` that keeps the head under it."""
-    best, saved = fitting(facts), facts.saved
-    if code == "H2" and fits(facts) and (best is None or lost(facts, (*saved, *facts.automatic.get(best, ())))):
-        return _saving(facts, lost(facts, saved)) or "use LoraConfig, which can save the head by modules_to_save"
+    best = fitting(facts)
+    best_keeps = facts.automatic.get(best or "", ())
+    if code == "H2" and fits(facts) and not facts.refused and (not best or lost(facts, (*facts.saved, *best_keeps))):
+        return _writing(facts, "", lost(facts, facts.saved))
     if best and best != facts.task_type:
-        saving = _saving(facts, lost(facts, (*facts.listed, *facts.automatic.get(best, ()))))
-        return f'task_type="{best}"' + (f", {saving}" if saving else "")
-    if code == "M1":
+        return _writing(facts, f'task_type="{best}"', lost(facts, (*facts.listed, *best_keeps)))
+    if code == "M1" and not facts.kinds:
         return f"task_type as one of {', '.join(facts.supported)}"
-    if facts.prompt_learning:
-        return "use LoraConfig without task_type: no task type makes prompt learning work with this model"
     saving = _saving(facts, lost(facts, facts.listed))
-    return "leave task_type out" + (f" and write {saving}" if saving else "")
+    # no task type makes prompt learning work with such a model
+    leaving = "use LoraConfig without task_type" if facts.prompt_learning else "leave task_type out"
+    return f"{leaving} and write {saving}" if saving else leaving
+
+
+def _writing(facts: Facts, line: str, gone: list[str]) -> str:
+    saving = _saving(facts, gone)
+    lines = ", ".join(text for text in (line, saving) if text)
+    return lines if facts.can_save or not saving else f"use LoraConfig with {lines}"
 
 
 def _saving(facts: Facts, gone: list[str]) -> str:
-    if not gone or not facts.can_save or not facts.training:
+    if not gone or not facts.training:
         return ""
     names = ", ".join(f'"{name}"' for name in dict.fromkeys((*facts.listed, *_modules(facts, gone))))
     return f"modules_to_save=[{names}]"
