@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from types import ModuleType
     from typing import Any
 
+    from ._settings import State
     from ._status import Status
 
 
@@ -125,11 +126,9 @@ def disable() -> Status:
     process. May be called from any thread.
     """
     with state.lock:
-        state.on = False
-        state.problem = None
+        for known in _states():
+            _undo(known)
         sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_ours(finder)]
-        for install in state.installs:
-            install.undo()
     return status()
 
 
@@ -168,8 +167,23 @@ def _switch_on(invalid: str, misfit: str) -> None:
         state.on = True
         first = sys.meta_path[0] if sys.meta_path else None
         if type(first) is not Finder:
+            for other in _states()[1:]:
+                _undo(other)
             kept = [finder for finder in sys.meta_path if not _is_ours(finder)]
             sys.meta_path[:] = [Finder(), *kept]
+
+
+def _states() -> list[State]:
+    """Return our state, then that of another copy of our code that was imported while we were off, if it is on."""
+    carried = [getattr(finder, "peft_strict_state", state) for finder in sys.meta_path]
+    return [state, *(other for other in carried if other is not state)]
+
+
+def _undo(known: State) -> None:
+    known.on = False
+    known.problem = None
+    for install in known.installs:
+        install.undo()
 
 
 def _is_ours(finder: object) -> bool:

@@ -18,8 +18,13 @@ def _portable(value: object) -> object:
     try:
         pickle.dumps(value)
     except Exception:  # whatever a foreign __reduce__ raises: the report must survive it
-        return f"<{type(value).__name__} that cannot be pickled>"
+        return f"<{name_of(type(value))} that cannot be pickled>"
     return value
+
+
+def name_of(cls: object) -> str:
+    """Return the name of a class in short, whatever its metaclass makes of ``__name__``."""
+    return str.__str__(type.__dict__["__name__"].__get__(cls))[:60]
 
 
 class _Report(Exception):

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ._peft import Release
     from ._settings import State
 
-MISSING: Any = object()
+MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
 
 # What a patch lets through after cutting our other frames out of the traceback.
 REPORTS = (InvalidTaskTypeError, MisfitError, TaskTypeWarning)
@@ -35,6 +35,10 @@ REPORTS = (InvalidTaskTypeError, MisfitError, TaskTypeWarning)
 # JSON decoding made is the very object that reaches the config.
 _last_read: contextvars.ContextVar[tuple[object, Optional[str]]] = contextvars.ContextVar(
     "peft_strict_last_read", default=(MISSING, None)
+)
+# The last file that was warned of, and the user's call that had it read: PEFT <= 0.7 reads it for each of two configs.
+_last_warned: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar(
+    "peft_strict_last_warned", default=()
 )
 
 
@@ -78,9 +82,19 @@ class Watch:
         read, path = _last_read.get()
         name = type(config).__name__
         source = path if read is value else None
-        return self._deliver(
+        call: tuple[object, ...] = ()
+        if source is not None:
+            _last_read.set((MISSING, None))  # "" and 1 are the same object wherever they come from
+            call = (source, *_report.users_call())
+            if self.state.invalid == "warn" and _last_warned.get() == call:
+                self._remember(config, value)
+                return None
+        error = self._deliver(
             _rule.invalid(value, self.vocabulary, where=where, config_class=name, source=source), config, value
         )
+        if call and error is None:
+            _last_warned.set(call)
+        return error
 
     def refuse_method(self, method: object, config: Any) -> Optional[Exception]:
         """Return the error for a task type given as ``peft_type``, if it is one."""
@@ -105,12 +119,15 @@ class Watch:
     def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
         if self.state.invalid == "raise":
             return error
-        self._remember(config, value)
-        return _report.warn(str(error), TaskTypeWarning)
+        turned = _report.warn(str(error), TaskTypeWarning)
+        if turned is None:
+            self._remember(config, value)
+        return turned
 
     def _was_reported(self, config: Any, value: object) -> bool:
+        """Whether this config was warned of for this value. What was only warned of is refused once errors are on."""
         known = self._reported.get(id(config))
-        return known is not None and known[0]() is config and known[1] is value
+        return self.state.invalid == "warn" and known is not None and known[0]() is config and known[1] is value
 
     def _remember(self, config: Any, value: object) -> None:
         key = id(config)  # a dataclass with == has no hash, so no weak set or mapping can hold it
@@ -123,6 +140,9 @@ class Watch:
         right, stored = _rule.lookup(value, self.vocabulary)
         if right:
             return stored, None
+        left = self.attributes(config).get("task_type")
+        if left is not None and left is not value:  # mended since it was reported
+            self._reported.pop(id(config), None)
         return value, self.refuse(value, config, f"{type(config).__name__}.task_type = {{}}")
 
     def welcome(self, config: Any, caller: types.FrameType) -> Optional[Exception]:
@@ -182,8 +202,8 @@ class Watch:
         if self.state.misfit == "ignore":
             return None
         if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
-            task_type = getattr(config, "task_type", None)
-            named = None if task_type is None else str.__str__(task_type)
+            _, meant = _rule.lookup(getattr(config, "task_type", None), self.vocabulary)
+            named = None if meant is None else str.__str__(meant)
             return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=named, **names)
         return _report.warn(misfit.message, MisfitWarning)
 
@@ -199,31 +219,28 @@ class TaskTypeGuard:
         _self_peft_strict_watch: The rules; marks it as ours.
     """
 
-    __slots__ = ("_attributes", "_members", "_self_original", "_self_peft_strict_watch", "_state")
+    __slots__ = ("_members", "_self_original", "_self_peft_strict_watch", "_state", "_type")
 
     def __init__(self, original: Any, watch: Watch) -> None:
         self._self_original = original
         self._self_peft_strict_watch = watch
-        self._attributes = watch.attributes
         self._members = watch.vocabulary.members
         self._state = watch.state
+        self._type = watch.release.task_type
 
     def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
         if instance is not None:
-            value = self._attributes(instance).get("task_type", MISSING)
-            if value is not MISSING:
-                return value
-        original = self._self_original
-        if isinstance(original, dataclasses.Field) and original.name is not None:
-            # `dataclasses` has read the field and asks what became of it: the default, as it would have set itself
-            return original.default
-        return original
+            try:
+                return instance.__dict__["task_type"]
+            except KeyError:
+                return self._default()
+        return self._default()
 
     def __set__(self, instance: Any, value: Any) -> None:
         watch = self._self_peft_strict_watch
         if type(value) is str and value in self._members and self._state.on:
             value = self._members[value]
-        elif value is not None:
+        elif value is not None and type(value) is not self._type:
             value, error = watch.assigned(instance, value)
             if error is not None:
                 raise error
@@ -231,6 +248,59 @@ class TaskTypeGuard:
             error = watch.welcome(instance, sys._getframe(1))
             if error is not None:
                 raise error
+        instance.__dict__["task_type"] = value
+
+    def __delete__(self, instance: Any) -> None:
+        if instance.__dict__.pop("task_type", MISSING) is MISSING:
+            raise AttributeError("task_type")
+
+    def _default(self) -> Any:
+        original = self._self_original
+        if isinstance(original, dataclasses.Field) and original.name and original.default is not dataclasses.MISSING:
+            # `dataclasses` has read the field and asks what became of it: the default, as it would have set itself
+            return original.default
+        return original
+
+
+class DelegatingGuard(TaskTypeGuard):
+    """Stands in for a ``task_type`` that is not stored under that name in ``instance.__dict__``.
+
+    That is a slot or a property of a user's class, and any config of PEFT <= 0.3 (see `HiddenAttribute`).
+    """
+
+    __slots__ = ("_inner",)
+
+    def __init__(self, original: Any, watch: Watch, inner: Any) -> None:
+        super().__init__(original, watch)
+        self._inner = inner
+
+    def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
+        return self._default() if instance is None else self._inner.__get__(instance, owner)
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        watch = self._self_peft_strict_watch
+        value, error = watch.assigned(instance, value)
+        if error is None and watch.newcomers:
+            error = watch.welcome(instance, sys._getframe(1))
+        if error is not None:
+            raise error
+        self._inner.__set__(instance, value)
+
+    def __delete__(self, instance: Any) -> None:
+        self._inner.__delete__(instance)
+
+
+class HiddenAttribute:
+    """An ordinary attribute ``task_type`` of an instance whose ``__dict__`` is a property that returns a copy."""
+
+    def __init__(self, default: Any, attributes: Callable[[Any], dict[str, Any]]) -> None:
+        self._default = default
+        self._attributes = attributes
+
+    def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
+        return self._attributes(instance).get("task_type", self._default)
+
+    def __set__(self, instance: Any, value: Any) -> None:
         self._attributes(instance)["task_type"] = value
 
     def __delete__(self, instance: Any) -> None:
@@ -238,27 +308,13 @@ class TaskTypeGuard:
             raise AttributeError("task_type")
 
 
-class DelegatingGuard(TaskTypeGuard):
-    """Stands in for a ``task_type`` that stores for itself: a slot or a property of a user's class."""
-
-    __slots__ = ()
-
-    def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
-        return self._self_original.__get__(instance, owner)
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        value, error = self._self_peft_strict_watch.assigned(instance, value)
-        if error is not None:
-            raise error
-        self._self_original.__set__(instance, value)
-
-    def __delete__(self, instance: Any) -> None:
-        self._self_original.__delete__(instance)
-
-
 def guard_for(original: Any, watch: Watch) -> TaskTypeGuard:
     """Return the guard that fits the raw class attribute."""
-    return (DelegatingGuard if hasattr(type(original), "__set__") else TaskTypeGuard)(original, watch)
+    if hasattr(type(original), "__set__"):
+        return DelegatingGuard(original, watch, original)
+    if isinstance(vars(watch.release.config_base).get("__dict__"), property):
+        return DelegatingGuard(original, watch, HiddenAttribute(original, watch.attributes))
+    return TaskTypeGuard(original, watch)
 
 
 def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
@@ -272,27 +328,35 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
     method_at = names.index("peft_type") if "peft_type" in names else sys.maxsize
     translates = not is_own(cls) and not _is_generated(original)
     state, members, attributes = watch.state, watch.vocabulary.members, watch.attributes
+    task_class = watch.release.task_type
     blank = _blank_names(cls, original, watch)
 
     def check(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not state.on:
             return wrapped(*args, **kwargs)
-        passed = args[task_at] if task_at < len(args) else kwargs.get("task_type")
+        passed = kwargs.get("task_type") if task_at >= len(args) else args[task_at]
+        names = None
         try:
-            if type(passed) is not str or passed not in members or args or "peft_type" in kwargs:
+            kept = members.get(passed) if type(passed) is str else passed if type(passed) is task_class else None
+            plain = kept is not None and not args and "peft_type" not in kwargs
+            if not plain:
                 method = args[method_at] if method_at < len(args) else kwargs.get("peft_type")
                 error = _before(watch, instance, passed, method, translates)
                 if error is not None:
                     raise error
-            if blank is not None and instance.peft_type is None and type(instance) is cls:
-                instance.__dict__ = blank.copy()
+            if blank is not None and type(instance) is cls and not instance.__dict__:
+                names = instance.__dict__ = blank.copy()
             wrapped(*args, **kwargs)
             if passed is not None:
-                left = attributes(instance).get("task_type")
-                if left is not passed and (type(passed) is not str or left is not members.get(passed)):
+                left = (names or attributes(instance)).get("task_type")
+                if left is not (kept or passed):
                     error = _after(watch, instance, passed, translates)
                     if error is not None:
                         raise error
+        except TypeError as error:
+            if names is not None and getattr(error.__traceback__, "tb_next", None) is None:
+                names.clear()  # the arguments do not fit: the class has not seen the config
+            raise
         except REPORTS as error:
             _report.trim(error)
             raise
@@ -306,8 +370,8 @@ def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, N
 
     Python is slow with an attribute dict that it is asked for at the first of 45 attributes: a config then takes 1.4
     times as long, guards included. Given a dict that has the names already, it takes 1.2 times. So PEFT's own classes,
-    whose generated ``__init__`` sets every field before anybody can look, start with one. A config that has been
-    constructed, and so may have more attributes, is told by its ``peft_type``, which each method's class sets.
+    whose generated ``__init__`` sets every field before anybody can look, start with one; a config that has attributes
+    already, from an earlier ``__init__`` or from somebody else, keeps its own.
     """
     fields = getattr(cls, "__dataclass_fields__", {})
     names = [name for name, field in fields.items() if field.init]
@@ -342,6 +406,8 @@ def _after(watch: Watch, instance: Any, passed: Any, translates: bool) -> Option
     if not watch.active:
         return None
     left = getattr(instance, "task_type", None)
+    if left is None and not translates and "task_type" not in watch.attributes(instance):
+        return None  # nothing was stored at all: somebody has put another __init__, such as a mock, in its place
     right, meant = _rule.lookup(passed, watch.vocabulary)
     if left is meant or left is passed or (right and left == meant):
         return None

@@ -22,6 +22,19 @@ def parse_task_type(value: object) -> Any:
     Imports PEFT. Works whether peft-strict is switched on or not. A name that was put into PEFT's task-to-model
     mapping comes back as it is, and ``None`` (no task type) as ``None``.
 
+    The task types, in PEFT's own words, with the models they are for and the class that PEFT wraps these in
+    (tests/test_readme.py compares this with the installed PEFT):
+
+    - SEQ_CLS: Text classification, for AutoModelForSequenceClassification (PeftModelForSequenceClassification); PEFT
+      adds classifier and score to modules_to_save.
+    - SEQ_2_SEQ_LM: Sequence-to-sequence language modeling, for AutoModelForSeq2SeqLM (PeftModelForSeq2SeqLM).
+    - CAUSAL_LM: Causal language modeling, for AutoModelForCausalLM (PeftModelForCausalLM).
+    - TOKEN_CLS: Token classification, for AutoModelForTokenClassification (PeftModelForTokenClassification); PEFT adds
+      classifier and score to modules_to_save.
+    - QUESTION_ANS: Question answering, for AutoModelForQuestionAnswering (PeftModelForQuestionAnswering); PEFT adds
+      qa_outputs to modules_to_save.
+    - FEATURE_EXTRACTION: Feature extraction, for AutoModel (PeftModelForFeatureExtraction).
+
     Args:
         value: A member of ``peft.TaskType``, its text, or anything equal to it.
 

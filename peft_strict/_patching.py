@@ -8,6 +8,8 @@ patch below it has gone inert with ``state.on``.
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import sys
 import weakref
 from typing import TYPE_CHECKING, Any, Optional
@@ -41,11 +43,16 @@ def _signature(layer: Any) -> tuple[Any, Any]:
 
     Looks at the object itself: an ordinary ``getattr`` on somebody else's proxy around ours would find our mark.
     """
+    own = object.__getattribute__
+    if type(layer) is wrapt.BoundFunctionWrapper:  # what somebody has read from the class, and put back
+        layer = own(layer, "_self_parent")
     try:
-        own = object.__getattribute__
-        return own(layer, "_self_peft_strict_watch"), own(layer, "_self_original")
+        watch, original = own(layer, "_self_peft_strict_watch"), own(layer, "_self_original")
     except AttributeError:
         return None, None
+    if issubclass(type(layer), wrapt.ObjectProxy):  # wrapt takes other wrappers out from below it
+        original = layer.__wrapped__
+    return watch, original
 
 
 class TaskMapping(wrapt.ObjectProxy):  # type: ignore[type-arg]
@@ -58,7 +65,7 @@ class TaskMapping(wrapt.ObjectProxy):  # type: ignore[type-arg]
     def __getitem__(self, key: object) -> Any:
         try:
             return self.__wrapped__[key]
-        except (KeyError, TypeError):
+        except Exception:  # no such key, no hash, or a foreign __hash__ or __eq__ that raises
             error = _judge_caller(self._self_peft_strict_watch, sys._getframe(1))
             if error is not None:
                 raise error from None
@@ -66,6 +73,18 @@ class TaskMapping(wrapt.ObjectProxy):  # type: ignore[type-arg]
 
     def keys(self) -> Any:
         return _TaskKeys(self.__wrapped__.keys(), self._self_peft_strict_watch)
+
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # for copies and pickles, which wrapt's proxies refuse
+        return dict, (dict(self.__wrapped__),)
+
+    def __copy__(self) -> Any:
+        return dict(self.__wrapped__)
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        return copy.deepcopy(self.__wrapped__, memo)
 
 
 class _TaskKeys(wrapt.ObjectProxy):  # type: ignore[type-arg]
@@ -78,13 +97,16 @@ class _TaskKeys(wrapt.ObjectProxy):  # type: ignore[type-arg]
         super().__init__(keys)
         self._self_watch = watch
 
+    def __repr__(self) -> str:
+        return repr(self.__wrapped__)
+
     def __contains__(self, key: object) -> bool:
         watch = self._self_watch
         failure: Optional[Exception] = None
         try:
             if key in self.__wrapped__:
                 return True
-        except TypeError as error:
+        except Exception as error:  # no hash, or a foreign __hash__ or __eq__ that raises
             failure = error
         caller = sys._getframe(1)
         if failure or isinstance(caller.f_locals.get("peft_config"), watch.release.module.PromptLearningConfig):
@@ -100,6 +122,15 @@ def _judge_caller(watch: Watch, frame: types.FrameType) -> Optional[Exception]:
     if frame.f_code.co_name != "get_peft_model" or not {"model", "peft_config"} <= names.keys() or not watch.active:
         return None
     return watch.meet(names["model"], names["peft_config"], None)
+
+
+class BareWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """Around an ``__init__`` that is no function but, say, a mock: Python calls that without the instance."""
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        if instance is None:
+            return self
+        return lambda *args, **kwargs: self._self_wrapper(self.__wrapped__, instance, args, kwargs)
 
 
 class NewcomerHook(classmethod):  # type: ignore[type-arg]
@@ -119,14 +150,12 @@ class Install:
         self.watch = Watch(release, state)
         self.watch.adopt = self._adopt
         self._placed: dict[tuple[int, str], weakref.ref[Any]] = {}
+        self._buried: set[tuple[int, str]] = set()  # where there are patches of ours that we no longer see
 
     def is_of(self, release: Release) -> bool:
-        """Whether this is the install of that copy of PEFT, made by this copy of our code."""
-        mine = self.release
-        same = (
-            mine.module is release.module and mine.task_type is release.task_type and mine.configs is release.configs
-        )
-        return same and type(self) is Install
+        """Whether this is the install of that copy of PEFT."""
+        parts = ("module", "task_type", "configs")
+        return all(getattr(self.release, part) is getattr(release, part) for part in parts)
 
     def apply(self) -> None:
         """Patch whatever is not guarded."""
@@ -140,15 +169,23 @@ class Install:
         self._place(self.release.tasks_module, _TASKS, lambda raw: TaskMapping(raw))
 
     def undo(self) -> None:
-        """Put back the original of every patch that nothing sits on."""
-        while self._placed:
-            (_, name), reference = self._placed.popitem()
-            owner = reference()
-            watch, original = _signature(vars(owner).get(name)) if owner is not None else (None, None)
+        """Put back the original of every patch that nothing sits on. The others are tried again at the next undo."""
+        for key in list(self._placed):
+            reference, name = self._placed.get(key), key[1]
+            owner = reference() if reference is not None else None
+            if owner is None:  # a class that has died
+                continue
+            watch, original = _signature(vars(owner).get(name))
+            if watch is not self.watch and name in vars(owner):
+                continue
+            if key not in self._buried:
+                self._placed.pop(key, None)
             if watch is not self.watch:
                 continue
             if original is MISSING:
                 delattr(owner, name)
+            elif isinstance(original, dataclasses.Field) and original.name:  # `dataclasses` was here meanwhile
+                setattr(owner, name, original.default)
             else:
                 setattr(owner, name, original)
 
@@ -174,10 +211,17 @@ class Install:
     # -- placing -----------------------------------------------------------------------------------------------------
 
     def _place(self, owner: Any, name: str, make: Callable[[Any], Any]) -> None:
-        self._placed[id(owner), name] = weakref.ref(owner)
+        key = (id(owner), name)
         if not self._holds(owner, name):
             raw = vars(owner).get(name, MISSING)
             setattr(owner, name, _sign(make(raw), raw, self.watch))
+            if key in self._placed:
+                self._buried.add(key)
+        self._placed[key] = weakref.ref(owner, lambda _: self._forget(key))
+
+    def _forget(self, key: tuple[int, str]) -> None:
+        self._placed.pop(key, None)
+        self._buried.discard(key)
 
     def _holds(self, owner: Any, name: str) -> bool:
         """Whether one of our patches is in force there: outermost, or visibly below somebody else's wrapper."""
@@ -206,7 +250,7 @@ class Install:
     # -- the patches -------------------------------------------------------------------------------------------------
 
     def _wrap(self, raw: Any, wrapper: Callable[..., Any]) -> Any:
-        return wrapt.FunctionWrapper(raw, wrapper)
+        return (wrapt.FunctionWrapper if hasattr(type(raw), "__get__") else BareWrapper)(raw, wrapper)
 
     def _wrapping(self, wrapper: Callable[..., Any]) -> Callable[[Any], Any]:
         return lambda raw: self._wrap(raw, wrapper)
@@ -319,7 +363,7 @@ def apply(state: State) -> None:
         RuntimeError: if this PEFT lacks something peft-strict needs.
     """
     release = live_release()
-    install = next((known for known in state.installs if known.is_of(release)), None)
+    install = _install_of(state, release)
     if install is None:
         for other in [known for known in state.installs if type(known) is not Install]:
             other.undo()  # placed by a copy of our code that was reloaded
@@ -327,6 +371,12 @@ def apply(state: State) -> None:
         install = Install(release, state)
         state.installs.append(install)
     install.apply()
+
+
+def _install_of(state: State, release: Release) -> Optional[Install]:
+    """Return what this copy of our code has patched of that copy of PEFT."""
+    own = (known for known in state.installs if type(known) is Install)
+    return next((known for known in own if known.is_of(release)), None)
 
 
 def undo(state: State) -> None:
@@ -338,5 +388,5 @@ def undo(state: State) -> None:
 def inspect_live(state: State) -> tuple[int, list[str], str]:
     """Return how many config classes PEFT registers, what is not guarded of it, and PEFT's version."""
     release = live_release()
-    install = next((known for known in state.installs if known.is_of(release)), None) or Install(release, state)
+    install = _install_of(state, release) or Install(release, state)
     return len(install.config_classes()), install.unguarded(), release.version

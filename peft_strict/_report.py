@@ -59,6 +59,12 @@ def _users_frame() -> Optional[types.FrameType]:
     return fallback
 
 
+def users_call() -> tuple[object, ...]:
+    """Return what tells one call in the user's code from another."""
+    frame = _users_frame()
+    return (id(frame), frame.f_code, frame.f_lasti) if frame else ()
+
+
 def warn(message: str, category: type[Warning]) -> Optional[Exception]:
     """Warn at the user's line, through Python's ordinary filters.
 

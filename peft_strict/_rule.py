@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from ._errors import InvalidTaskTypeError
+from ._errors import InvalidTaskTypeError, name_of
 from ._suggest import Hint, hint, misspelled
 
 if TYPE_CHECKING:
@@ -160,14 +160,16 @@ def short(value: object) -> str:
 
     if _is_text(value):
         value = str.__str__(value)  # an enum member or a subclass: its characters are what PEFT compares
-        text = repr(value if len(value) <= _LONGEST else value[:_LONGEST])
-        return text if len(value) <= _LONGEST else f"{text[:60]}...' ({len(value):,} characters)"
+        text = repr(value[:_LONGEST])
+        if len(value) <= _LONGEST and len(text) <= 2 * _LONGEST:  # escapes take up to ten times the space
+            return text
+        return f"{text[:60]}...' ({len(value):,} characters)"
     if issubclass(type(value), type):
-        return f"<class {type.__dict__['__name__'].__get__(value)}>"
+        return f"<class {name_of(value)}>"
     try:
-        text = reprlib.repr(value)
+        text = str.__str__(reprlib.repr(value))  # a repr may be a subclass of str, too
     except Exception:  # a foreign __repr__: its failure is not the user's news here
-        text = f"<{type(value).__name__} whose repr fails>"
+        text = f"<{name_of(type(value))} whose repr fails>"
     return " ".join(text[:_LONGEST].split())
 
 

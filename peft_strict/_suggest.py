@@ -78,7 +78,7 @@ def _texts(value: object, depth: int = 3) -> list[str]:
             state = object.__getattribute__(value, "__dict__")
         except Exception:  # an enum whose __dict__ is a property of its own: nothing to read
             state = {}
-        found += [state.get("_value_"), state.get("_name_")]
+        found += [state.get("_value_"), state.get("_name_")] if type(state) is dict else []
     return [text for text in found if type(text) is str and len(text) <= _LONGEST]
 
 

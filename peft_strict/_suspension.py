@@ -9,7 +9,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-is_suspended: contextvars.ContextVar[bool] = contextvars.ContextVar("peft_strict_suspended", default=False)
+# How many blocks are open. A count, as blocks in generators may end in another order, or in another context.
+is_suspended: contextvars.ContextVar[int] = contextvars.ContextVar("peft_strict_suspended", default=0)
 
 
 @contextlib.contextmanager
@@ -23,8 +24,8 @@ def suspended() -> Iterator[None]:
     >>> with peft_strict.suspended():
     ...     config.task_type = "MY_OWN_NAME"
     """
-    token = is_suspended.set(True)
+    is_suspended.set(is_suspended.get() + 1)
     try:
         yield
     finally:
-        is_suspended.reset(token)
+        is_suspended.set(max(is_suspended.get() - 1, 0))
