@@ -1,0 +1,71 @@
+"""Finds where the values of a JSON object stand in its text, so that one can be replaced and every other byte kept."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_SPACE = re.compile(r"[ \t\n\r]*")
+_LINE_END = re.compile(r"\r\n|\r|\n")
+_decode = json.JSONDecoder().raw_decode
+
+
+class Member(NamedTuple):
+    """One value of the object.
+
+    Attributes:
+        value: The value, as `json.loads` gives it.
+        start: The index of its first character in the text.
+        end: The index after its last.
+    """
+
+    value: object
+    start: int
+    end: int
+
+
+class NotAnObjectError(ValueError):
+    """The text is JSON, but no object."""
+
+
+def top_level_members(text: str) -> dict[str, Member]:
+    """Return the members of the JSON object that ``text`` holds; where a name comes twice, the last one.
+
+    The last one of duplicates is what `json.loads`, and so PEFT, reads.
+
+    Raises:
+        NotAnObjectError: if the text is another JSON value.
+        ValueError: if it is not JSON (``json.JSONDecodeError``), or holds a number too long for Python.
+        RecursionError: if it is nested too deeply for Python.
+    """
+    if not isinstance(json.loads(text), dict):
+        raise NotAnObjectError
+    return dict(_members(text))
+
+
+def line_of(text: str, index: int) -> int:
+    """Return the line that a character stands on, from 1."""
+    return len(_LINE_END.findall(text, 0, index)) + 1
+
+
+def _members(text: str) -> Iterator[tuple[str, Member]]:
+    """Walk the outermost object of a text that is known to be one."""
+    here = _skip(text, _skip(text, 0) + 1)
+    while text[here] != "}":
+        name, here = _decode(text, here)
+        start = _skip(text, _skip(text, here) + 1)  # behind the colon
+        value, end = _decode(text, start)
+        yield name, Member(value, start, end)
+        here = _skip(text, end)
+        if text[here] == ",":
+            here = _skip(text, here + 1)
+
+
+def _skip(text: str, index: int) -> int:
+    """Return the index of the next character that is no space."""
+    match = _SPACE.match(text, index)
+    return match.end() if match else index
