@@ -95,9 +95,9 @@ def lines(outcome: Outcome) -> Iterator[str]:
 def _summary(outcome: Outcome) -> str:
     parts = ["1 file checked" if outcome.files == 1 else f"{outcome.files:,} files checked"]
     if outcome.problems:
-        parts.append(f"{len(outcome.problems)} not usable")
+        parts.append(f"{len(outcome.problems):,} not usable")
     if len(outcome.findings) > len(outcome.left):
-        parts.append(f"{len(outcome.findings) - len(outcome.left)} fixed")
+        parts.append(f"{len(outcome.findings) - len(outcome.left):,} fixed")
     fixable = 0 if outcome.fix else sum(finding.fixable for finding in outcome.left)
-    parts.append(f"{len(outcome.left)} wrong" + (f" ({fixable} can be mended with --fix)" if fixable else ""))
+    parts.append(f"{len(outcome.left):,} wrong" + (f" ({fixable:,} can be mended with --fix)" if fixable else ""))
     return ", ".join(parts) + "."

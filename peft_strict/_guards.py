@@ -11,6 +11,7 @@ import dataclasses
 import sys
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import _report, _rule
@@ -36,7 +37,7 @@ REPORTS = (InvalidTaskTypeError, MisfitError, TaskTypeWarning)
 _last_read: contextvars.ContextVar[tuple[object, Optional[str]]] = contextvars.ContextVar(
     "peft_strict_last_read", default=(MISSING, None)
 )
-# The last file that was warned of, and the user's call that had it read: PEFT <= 0.7 reads it for each of two configs.
+# The last file that was warned of, and the user's call that had it read: PEFT <= 0.3 reads it for each of two configs.
 _last_warned: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar(
     "peft_strict_last_warned", default=()
 )
@@ -334,6 +335,8 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
     def check(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not state.on:
             return wrapped(*args, **kwargs)
+        if instance is None and args:  # called as the class attribute, which somebody has saved
+            wrapped, instance, args = partial(wrapped, args[0]), args[0], args[1:]
         passed = kwargs.get("task_type") if task_at >= len(args) else args[task_at]
         names = None
         try:
@@ -379,6 +382,7 @@ def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, N
     if (
         not known
         or len(names) != len(fields)
+        or list(_positional_names(original)) != names  # a mock with a specification is generated, too
         or names[:1] != ["task_type"]
         or getattr(cls, "peft_type", cls) is not None
     ):

@@ -103,16 +103,20 @@ def _registries() -> Optional[_Registries]:
 
 
 def _read(module: types.ModuleType) -> _Registries:
-    found = [(kind_of_registry(name), value) for name, value in list(vars(module).items())]
-    named = [(kind, value) for kind, value in found if kind is not None]
+    named = [
+        (kind, value)
+        for name, value in list(vars(module).items())
+        if name.startswith("MODEL_") and (kind := kind_of_registry(name)) is not None
+    ]
     live = tuple((kind, value) for kind, value in named if hasattr(value, "_extra_content"))
     tables = tuple(
         (kind, value) for kind, value in named if isinstance(value, dict) and not hasattr(value, "_extra_content")
     )
     by_name: dict[str, frozenset[str]] = {}
     for kind, table in tables:
+        alone = frozenset({kind})
         for name in _flat(table.values()):
-            by_name[name] = by_name.get(name, frozenset()) | {kind}
+            by_name[name] = by_name[name] | alone if name in by_name else alone
     return _Registries(module, tables, live, sum(len(table) for _, table in tables), by_name)
 
 

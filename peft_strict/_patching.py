@@ -12,6 +12,7 @@ import copy
 import dataclasses
 import sys
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 import wrapt
@@ -50,7 +51,7 @@ def _signature(layer: Any) -> tuple[Any, Any]:
         watch, original = own(layer, "_self_peft_strict_watch"), own(layer, "_self_original")
     except AttributeError:
         return None, None
-    if issubclass(type(layer), wrapt.ObjectProxy):  # wrapt takes other wrappers out from below it
+    if issubclass(type(layer), wrapt.FunctionWrapper):  # wrapt takes other wrappers out from below it
         original = layer.__wrapped__
     return watch, original
 
@@ -130,7 +131,8 @@ class BareWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         if instance is None:
             return self
-        return lambda *args, **kwargs: self._self_wrapper(self.__wrapped__, instance, args, kwargs)
+        wrapper: Any = self._self_wrapper
+        return lambda *args, **kwargs: wrapper(self.__wrapped__, instance, args, kwargs)
 
 
 class NewcomerHook(classmethod):  # type: ignore[type-arg]
@@ -327,6 +329,8 @@ class Install:
         def judged(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
             if not watch.active:
                 return wrapped(*args, **kwargs)
+            if instance is None and args:  # called as the class attribute, which somebody has saved
+                wrapped, instance, args = partial(wrapped, args[0]), args[0], args[1:]
             config, base = parties(instance, args, kwargs)
             if not watch.enter(config):
                 return wrapped(*args, **kwargs)

@@ -70,15 +70,22 @@ def nearest(word: object, allowed: tuple[str, ...]) -> str | None:
     return next(iter(difflib.get_close_matches(text[:40], allowed, n=1)), None)
 
 
+def _shown(word: object) -> str:
+    import reprlib
+
+    try:
+        return reprlib.repr(word)
+    except Exception:  # a foreign __repr__, or a number of thousands of digits
+        return f"<{type(word).__name__}>"
+
+
 def _checked(name: str, word: object, allowed: tuple[str, ...]) -> str:
     if isinstance(word, str) and word in allowed:
         return str(word)
-    import reprlib
-
     close = nearest(word, allowed)
     meant = f" Did you mean {close!r}?" if close else ""
     listed = ", ".join(map(repr, allowed))
-    raise ValueError(f"{name}={reprlib.repr(word)} is not a mode of peft-strict. Use one of {listed}.{meant}")
+    raise ValueError(f"{name}={_shown(word)} is not a mode of peft-strict. Use one of {listed}.{meant}")
 
 
 def checked_modes(invalid: object, misfit: object) -> tuple[str, str]:

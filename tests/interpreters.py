@@ -44,7 +44,10 @@ def execute(*command: object, timeout: float = TIME_LIMIT, **options: object) ->
 
 def environ(**variables: object) -> dict[str, str]:
     """Return this process's environment without anything that concerns us, plus these variables."""
-    ours = ("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PEFT_STRICT", "COVERAGE_PROCESS_START")
+    ours = (
+        *("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"),
+        *("PEFT_STRICT", "COVERAGE_PROCESS_START"),
+    )
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, "HF_HUB_OFFLINE": "1", **{name: str(value) for name, value in variables.items()}}
 

@@ -6,6 +6,7 @@ PEFT, wrapt and peft_strict for the first time in its process, as any other scri
 
 from __future__ import annotations
 
+import atexit
 import importlib
 import json
 import os
@@ -101,6 +102,7 @@ def _serve() -> None:
             except BaseException:
                 traceback.print_exc()
                 code = 1
+            atexit._run_exitfuncs()
             sys.stdout.flush()
             os._exit(code)
         _, status = os.waitpid(child, 0)

@@ -1,0 +1,58 @@
+"""``python -m tests.upstream``: the same outcome, test by test, with peft-strict on.
+
+Examples:
+    python -m tests.upstream                                   # what CI runs
+    python -m tests.upstream test_custom_models.py -- -n 2     # PEFT's largest file; needs pytest-xdist
+    python -m tests.upstream --all                             # every test file of the release
+    python -m tests.upstream --peft 0.13.2 test_config.py      # an older release
+    python -m tests.upstream --package trl==1.0 test_x.py      # another library's own tests
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import sys
+
+from .compare import differences, installed_copy, run_tests, source_tests
+
+IN_CI = ["test_config.py", "test_mapping.py", "test_low_level_api.py", "test_tuners_utils.py"]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.upstream", description=__doc__)
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.add_argument("files", nargs="*", help=f"test files (default: {' '.join(IN_CI)})")
+    parser.add_argument("--all", action="store_true", help="every test file of the release")
+    parser.add_argument("--peft", metavar="VERSION", help="the PEFT release (default: the installed one)")
+    parser.add_argument("--package", metavar="NAME==VERSION", help="run another library's tests on the installed PEFT")
+    own, options = sys.argv[1:], []
+    if "--" in own:
+        own, options = own[: own.index("--")], own[own.index("--") + 1 :]
+    arguments = parser.parse_args(own)
+
+    installed = importlib.metadata.version("peft")
+    name, _, version = (arguments.package or f"peft=={arguments.peft or installed}").partition("==")
+    folder = source_tests(name, version)
+    older = installed_copy("peft", version) if name == "peft" and version != installed else None
+    files = arguments.files or IN_CI
+    if arguments.all:
+        files = sorted(path.name for path in (folder / "tests").glob("test_*.py"))
+
+    plain = run_tests(folder, files, strict=False, extra_path=older, options=options)
+    strict = run_tests(folder, files, strict=True, extra_path=older, options=options)
+    print(f"{name} {version}: {', '.join(files)}")
+    for title, run in (("plain", plain), ("strict", strict)):
+        print(f"  {title:6} {run.counts()} (peft-strict: {run.guarded})")
+    different = differences(plain, strict)
+    for line in different:
+        print(f"  DIFFERS {line}")
+    print(f"  {len(different)} differences in {len(plain.outcomes)} tests")
+    if strict.guarded != "guarding":
+        print("  peft-strict was not on in the strict run: install it here (pip install -e .)")
+        return 2
+    return 1 if different else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
