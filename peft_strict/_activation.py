@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import sys
 
-from ._settings import DEFAULT_INVALID, DEFAULT_MISFIT, VARIABLE, checked_modes, parse_variable, state
+from ._settings import DEFAULT_INVALID, DEFAULT_MISFIT, VARIABLE, mode_error, parse_variable, state
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ if TYPE_CHECKING:
     from ._status import Status
 
 
-class Loader:
-    """Stands around the real loader of ``peft`` until that has executed it."""
+class _Around:
+    """Stands around the real loader of ``peft``, and passes on whatever it is asked for."""
 
     def __init__(self, real: Any) -> None:
         self.__dict__["_real"] = real
@@ -36,6 +36,10 @@ class Loader:
         if name == "_real":  # not set yet: being unpickled or copied
             raise AttributeError(name)
         return getattr(self._real, name)
+
+
+class Loader(_Around):
+    """Patches when the real loader has executed the package."""
 
     def create_module(self, spec: ModuleSpec) -> Any:
         """Leave the making of the module to the real loader."""
@@ -52,6 +56,18 @@ class Loader:
         complaint = _patch()
         if complaint is not None:
             _say(complaint)
+
+
+class LegacyLoader(_Around):
+    """The same for a loader without ``exec_module``, which is what ``zipimport`` has before CPython 3.10."""
+
+    def load_module(self, name: str) -> ModuleType:
+        """Have the module made and executed, then patch."""
+        module: ModuleType = self._real.load_module(name)
+        complaint = _patch()
+        if complaint is not None:
+            _say(complaint)
+        return module
 
 
 class Finder:
@@ -78,6 +94,8 @@ class Finder:
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = Loader(spec.loader)  # type: ignore[assignment]
+                elif hasattr(spec.loader, "load_module"):
+                    spec.loader = LegacyLoader(spec.loader)  # type: ignore[assignment]
                 return spec
         return None
 
@@ -104,7 +122,11 @@ def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> S
     Not covered: child processes that are not forked (set ``PEFT_STRICT`` for those), and configs that never meet this
     process's PEFT.
     """
-    _switch_on(*checked_modes(invalid, misfit))
+    error = mode_error(invalid=invalid, misfit=misfit)
+    if error is not None:
+        raise error
+    state.decided = True
+    _switch_on(str(invalid), str(misfit))
     peft = sys.modules.get("peft")
     complaint = None
     if peft is not None:
@@ -126,6 +148,7 @@ def disable() -> Status:
     process. May be called from any thread.
     """
     with state.lock:
+        state.decided = True
         for known in _states():
             _undo(known)
         sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_ours(finder)]
@@ -149,8 +172,9 @@ def start() -> None:
     try:
         import os
 
-        if state.on:
+        if state.decided:
             return
+        state.decided = True
         modes, complaint = parse_variable(os.environ.get(VARIABLE))
         if modes is not None:
             _switch_on(*modes)
@@ -214,6 +238,9 @@ def _patch_when_complete(peft: ModuleType) -> str | None:
         if _is_initializing(complete):
             _patch_at_end_of_import(complete)
             return None
+        peft = complete
+    if sys.modules.get("peft") is not peft:  # the import we waited for has failed: the next one is guarded
+        return None
     return _patch()
 
 

@@ -75,7 +75,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="peft-strict",
         description="Makes Hugging Face PEFT refuse every wrong task_type.",
-        epilog="\n".join(f"{command:<8}{codes}" for command, codes in _CODES.items()),
+        epilog="\n".join(f"{command:<8}" + codes.replace("\n", "\n" + " " * 8) for command, codes in _CODES.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"peft-strict {__version__}")

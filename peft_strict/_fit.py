@@ -256,7 +256,7 @@ def _report(code: str, loss: str, facts: Facts) -> Misfit:
     advice = f"Write {fix}" if fix.startswith(("task_type", "modules_to_save")) else f"Instead, {fix}"
     return Misfit(
         code=code,
-        message=f"peft-strict {code}: {facts.model_class} with {given}: {loss} {advice}",
+        message=f"peft-strict {code}: {facts.model_class} with {given}: {loss}\n  {advice}",
         fix=fix,
         fitting=fitting(facts),
         task_type=facts.task_type,

@@ -244,10 +244,12 @@ class TaskTypeGuard:
         elif value is not None and type(value) is not self._type:
             value, error = watch.assigned(instance, value)
             if error is not None:
+                __tracebackhide__ = True  # pytest then ends on the user's line
                 raise error
         if watch.newcomers:
             error = watch.welcome(instance, sys._getframe(1))
             if error is not None:
+                __tracebackhide__ = True
                 raise error
         instance.__dict__["task_type"] = value
 
@@ -284,6 +286,7 @@ class DelegatingGuard(TaskTypeGuard):
         if error is None and watch.newcomers:
             error = watch.welcome(instance, sys._getframe(1))
         if error is not None:
+            __tracebackhide__ = True
             raise error
         self._inner.__set__(instance, value)
 
@@ -361,6 +364,7 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
                 names.clear()  # the arguments do not fit: the class has not seen the config
             raise
         except REPORTS as error:
+            __tracebackhide__ = True
             _report.trim(error)
             raise
         return None
@@ -410,9 +414,14 @@ def _after(watch: Watch, instance: Any, passed: Any, translates: bool) -> Option
     if not watch.active:
         return None
     left = getattr(instance, "task_type", None)
-    if left is None and not translates and "task_type" not in watch.attributes(instance):
-        return None  # nothing was stored at all: somebody has put another __init__, such as a mock, in its place
+    default = getattr(type(instance), "task_type", None)
     right, meant = _rule.lookup(passed, watch.vocabulary)
+    if (
+        (left is default or left is None)
+        and (right or not translates)
+        and "task_type" not in watch.attributes(instance)
+    ):
+        return None  # nothing was stored at all: somebody has put another __init__, such as a mock, in its place
     if left is meant or left is passed or (right and left == meant):
         return None
     if translates and not right and left is not None:

@@ -69,6 +69,7 @@ class TaskMapping(wrapt.ObjectProxy):  # type: ignore[type-arg]
         except Exception:  # no such key, no hash, or a foreign __hash__ or __eq__ that raises
             error = _judge_caller(self._self_peft_strict_watch, sys._getframe(1))
             if error is not None:
+                __tracebackhide__ = True
                 raise error from None
             raise
 
@@ -113,6 +114,7 @@ class _TaskKeys(wrapt.ObjectProxy):  # type: ignore[type-arg]
         if failure or isinstance(caller.f_locals.get("peft_config"), watch.release.module.PromptLearningConfig):
             failure = _judge_caller(watch, caller) or failure
         if failure is not None:
+            __tracebackhide__ = True
             raise failure from None
         return False
 
@@ -340,6 +342,7 @@ class Install:
                     raise error
                 return wrapped(*args, **kwargs)
             except _guards.REPORTS as error:
+                __tracebackhide__ = True
                 _report.trim(error)
                 raise
             finally:
@@ -374,7 +377,11 @@ def apply(state: State) -> None:
             state.installs.remove(other)
         install = Install(release, state)
         state.installs.append(install)
-    install.apply()
+    try:
+        install.apply()
+    except BaseException:
+        install.undo()
+        raise
 
 
 def _install_of(state: State, release: Release) -> Optional[Install]:
@@ -392,5 +399,6 @@ def undo(state: State) -> None:
 def inspect_live(state: State) -> tuple[int, list[str], str]:
     """Return how many config classes PEFT registers, what is not guarded of it, and PEFT's version."""
     release = live_release()
-    install = _install_of(state, release) or Install(release, state)
+    known = (install for install in reversed(state.installs) if install.is_of(release))
+    install = next(known, None) or Install(release, state)  # what another copy of our code has patched counts too
     return len(install.config_classes()), install.unguarded(), release.version

@@ -6,6 +6,7 @@ Imported at the start of every interpreter where ``PEFT_STRICT`` is set, so it i
 from __future__ import annotations
 
 import _thread
+import os
 import sys
 
 TYPE_CHECKING = False
@@ -31,6 +32,7 @@ class State:
     ``%reload_ext`` wipe the globals of the modules they reload.
 
     Attributes:
+        decided: Whether the variable has been read, or code has said what it wants.
         on: Whether the guards act. Read without a lock on every construction of a config.
         invalid: What a wrong value meets, ``"raise"`` or ``"warn"``.
         misfit: What a right value on the wrong model meets, ``"warn"``, ``"raise"`` or ``"ignore"``.
@@ -39,14 +41,21 @@ class State:
         lock: Held by whoever switches or patches.
     """
 
-    __slots__ = ("installs", "invalid", "lock", "misfit", "on", "problem")
+    __slots__ = ("decided", "installs", "invalid", "lock", "misfit", "on", "problem")
 
     def __init__(self) -> None:
+        self.decided = False
         self.on = False
         self.invalid = DEFAULT_INVALID
         self.misfit = DEFAULT_MISFIT
         self.installs: list[Any] = []
         self.problem: str | None = None
+        self.renew_lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew_lock)
+
+    def renew_lock(self) -> None:
+        """Take a new lock: a forked child inherits the old one, held if another thread was switching just then."""
         self.lock = _thread.RLock()
 
 
@@ -79,18 +88,16 @@ def _shown(word: object) -> str:
         return f"<{type(word).__name__}>"
 
 
-def _checked(name: str, word: object, allowed: tuple[str, ...]) -> str:
-    if isinstance(word, str) and word in allowed:
-        return str(word)
-    close = nearest(word, allowed)
-    meant = f" Did you mean {close!r}?" if close else ""
-    listed = ", ".join(map(repr, allowed))
-    raise ValueError(f"{name}={_shown(word)} is not a mode of peft-strict. Use one of {listed}.{meant}")
-
-
-def checked_modes(invalid: object, misfit: object) -> tuple[str, str]:
-    """Return both modes, or raise ``ValueError`` naming the allowed words and the nearest one."""
-    return _checked("invalid", invalid, INVALID_MODES), _checked("misfit", misfit, MISFIT_MODES)
+def mode_error(**modes: object) -> ValueError | None:
+    """Return the error for the first of ``invalid`` and ``misfit`` that is no mode, with the nearest allowed word."""
+    for name, word in modes.items():
+        allowed = INVALID_MODES if name == "invalid" else MISFIT_MODES
+        if not (isinstance(word, str) and word in allowed):
+            close = nearest(word, allowed)
+            meant = f" Did you mean {close!r}?" if close else ""
+            listed = ", ".join(map(repr, allowed))
+            return ValueError(f"{name}={_shown(word)} is not a mode of peft-strict. Use one of {listed}.{meant}")
+    return None
 
 
 def parse_variable(text: str | None) -> tuple[tuple[str, str] | None, str | None]:

@@ -264,7 +264,7 @@ def test_message() -> None:
     assert found is not None
     assert found.message == (
         "peft-strict H2: LlamaForSequenceClassification with LoraConfig(task_type=None): its head (`score`) is newly "
-        'initialised, and PEFT will neither train nor save it. Write task_type="SEQ_CLS"'
+        'initialised, and PEFT will neither train nor save it.\n  Write task_type="SEQ_CLS"'
     )
     assert (found.task_type, found.model_class, found.config_class) == (
         None,

@@ -834,7 +834,7 @@ def test_users_task_type() -> None:
 
 @pytest.mark.parametrize("make", [lora, prompt])
 def test_message(make: Any) -> None:
-    """Each message has its code, the classes, the task type and, last, what to write; in one short paragraph."""
+    """Each message has its code, the classes, the task type and, on a line of its own, what to write; it is short."""
     for name in ("llama_lm", "deberta_seq", "w2v_cls", "whisper", "mlp", "t5", "bert_mlm", "vilt_qa"):
         for task in zoo.TASKS:
             model = kind(name)
@@ -845,7 +845,8 @@ def test_message(make: Any) -> None:
                 assert f"{type(config).__name__}(task_type={task!r})" in found.message
                 assert found.message.endswith(found.fix)
                 assert len(found.message) <= 400
-                assert "\n" not in found.message
+                assert found.message.count("\n") == 1
+                assert found.message.splitlines()[1] in (f"  Write {found.fix}", f"  Instead, {found.fix}")
                 assert found.always_error is (found.code in ("M1", "M2"))
                 assert found.warn_only is (found.code == "L1")
 

@@ -510,15 +510,17 @@ def test_removed_by_somebody_else(before: snapshot.Snapshot) -> None:
 # -- threads (R33) ----------------------------------------------------------------------------------------------------
 
 
-def in_threads(seconds: float, *functions: Callable[[], None]) -> list[BaseException]:
-    """Call each function over and over, on a thread of its own, and return what they raised."""
+def in_threads(seconds: float, *functions: Callable[[], None], once: bool = False) -> list[BaseException]:
+    """Call each function over and over (or once), on a thread of its own, and return what they raised."""
     errors: list[BaseException] = []
     end = time.monotonic() + seconds
 
     def work(function: Callable[[], None]) -> None:
         try:
-            while time.monotonic() < end and not errors:
+            while (once or time.monotonic() < end) and not errors:
                 function()
+                if once:
+                    break
         except BaseException as error:
             errors.append(error)
 
@@ -563,6 +565,22 @@ def test_toggling_while_others_construct(before: snapshot.Snapshot) -> None:
     assert in_threads(3, *[toggle] * 4, *[construct] * 4, define) == []
     peft_strict.disable()
     assert snapshot.changes(before) == []
+
+
+def test_switched_on_by_many_at_once(before: snapshot.Snapshot) -> None:
+    """Four threads that switch on at the same moment patch once; one that switches off then undoes it all."""
+    for _ in range(40):
+        barrier = threading.Barrier(4)
+
+        def switch(barrier: threading.Barrier = barrier) -> None:
+            barrier.wait(30)
+            peft_strict.enable()
+
+        assert in_threads(0, *[switch] * 4, once=True) == []
+        assert {layers(cls) for cls in registered_classes()} == {1}
+        assert layers(live_release().config_base, "task_type") == 1
+        peft_strict.disable()
+        assert snapshot.changes(before) == []
 
 
 def test_nothing_passes_while_on(before: snapshot.Snapshot) -> None:

@@ -116,6 +116,9 @@ def by_a_library_that_calls_back() -> None:
 
 MAKE = """def make(config):
     config.task_type = 'X'
+
+def start(config):
+    make(config)
 """
 PLACES = [value for value in list(vars().values()) if inspect.isfunction(value) and value.__module__ == __name__][1:]
 
@@ -187,7 +190,7 @@ def test_libraries_all_the_way(reports: Any) -> None:
     exec(compile(MAKE, "/somewhere/accelerate/made_up.py", "exec"), vars(library))
 
     def on_a_stack_of_its_own() -> None:
-        _thread.start_new_thread(library.make, (lora(),))
+        _thread.start_new_thread(library.start, (lora(),))
         end = time.monotonic() + 30
         while "__warningregistry__" not in vars(library) and time.monotonic() < end:
             time.sleep(0.01)
