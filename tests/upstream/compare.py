@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import tarfile
 import tempfile
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from typing import NamedTuple, Optional
+from typing import Any, NamedTuple, Optional
 
 CACHE = pathlib.Path(os.environ.get("PEFT_STRICT_TEST_CACHE", "~/.cache/peft-strict-tests")).expanduser()
 
@@ -23,10 +25,12 @@ class Run(NamedTuple):
     Attributes:
         outcomes: For each test its outcome, with the first line of the message where it did not pass.
         guarded: The state of peft-strict when the run ended.
+        with_configs: How many tests built a PEFT config; counted in a plain run only.
     """
 
     outcomes: dict[str, list[str]]
     guarded: str
+    with_configs: int = 0
 
     def counts(self) -> dict[str, int]:
         """Return how many tests had which outcome."""
@@ -34,19 +38,38 @@ class Run(NamedTuple):
 
 
 def source_tests(name: str, version: str) -> pathlib.Path:
-    """Return a folder that holds nothing of the source release of ``name`` but its ``tests``; downloads it once."""
+    """Return a folder that holds nothing of the source release of ``name`` but its tests; downloads it once.
+
+    Raises:
+        LookupError: The source release carries no tests.
+    """
     folder = CACHE / "sources" / f"{name}-{version}"
-    if not (folder / "tests" / "__init__.py").exists():
-        with tempfile.TemporaryDirectory() as temporary:
-            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", ":all:"]
+    if not folder.exists():
+        with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as temporary:
+            command = [sys.executable, "-m", "pip", "download", "-q", "--no-deps", "--no-binary", name]
             subprocess.run([*command, "-d", temporary, f"{name}=={version}"], check=True)
             archive = next(pathlib.Path(temporary).glob("*.tar.gz"))
             with tarfile.open(archive) as opened:
                 opened.extractall(temporary, filter="data")
             unpacked = next(path for path in pathlib.Path(temporary).iterdir() if path.is_dir())
-            shutil.copytree(unpacked / "tests", folder / "tests", dirs_exist_ok=True)
-        (folder / "tests" / "__init__.py").touch()  # the release lacks it, and its tests import each other by it
+            kept = pathlib.Path(temporary, "kept")
+            shutil.copytree(tests_in(unpacked), kept / tests_in(unpacked).name)
+            if name == "peft":
+                (kept / "tests" / "__init__.py").touch()  # the release lacks it; its tests import each other by it
+            kept.rename(folder)
     return folder
+
+
+def tests_in(folder: pathlib.Path) -> pathlib.Path:
+    """Return the folder of the tests; most call it ``tests``.
+
+    Raises:
+        LookupError: There is none.
+    """
+    for path in (folder / "tests", folder / "test"):
+        if path.is_dir():
+            return path
+    raise LookupError(f"{folder.name} carries no tests")
 
 
 def installed_copy(name: str, version: str) -> pathlib.Path:
@@ -75,41 +98,74 @@ def run_tests(
         # the folder of the plugin alone: our own `tests` must not be in the way of theirs
         path = [str(part) for part in (extra_path, temporary) if part is not None]
         shutil.copy(pathlib.Path(__file__).with_name("witness.py"), pathlib.Path(temporary, "peft_strict_witness.py"))
-        environment.update(PYTHONPATH=os.pathsep.join(path), HF_HUB_OFFLINE="1", PEFT_STRICT_WITNESS=str(witness))
+        environment.update(PYTHONPATH=os.pathsep.join(path), PEFT_STRICT_WITNESS=str(witness))
+        environment.update(HF_HUB_OFFLINE="1", HF_ENDPOINT="http://127.0.0.1:9")  # where nothing answers
         if strict:
             environment["PEFT_STRICT"] = "1"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "peft_strict_witness"]
-        command += [f"--junitxml={report}", *options, *(f"tests/{file}" for file in files)]
+        command += [f"--junitxml={report}", *options, *(f"{tests_in(folder).name}/{file}" for file in files)]
         output = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         if not report.exists():
             raise RuntimeError(f"pytest wrote no report:\n{output.stdout[-3000:]}\n{output.stderr[-3000:]}")
-        return Run(_outcomes(report), json.loads(witness.read_text())["state"])
+        cases = list(ElementTree.parse(report).iter("testcase"))
+        with_configs = sum(case.find(".//property[@name='built_a_peft_config']") is not None for case in cases)
+        return Run(_outcomes(cases), json.loads(witness.read_text())["state"], with_configs)
 
 
-def _outcomes(report: pathlib.Path) -> dict[str, list[str]]:
+def _outcomes(cases: list[ElementTree.Element]) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in cases:
         problem = next((child for child in case if child.tag in ("failure", "error", "skipped")), None)
         outcome = "passed"
         if problem is not None:
-            outcome = f"{problem.tag}: {(problem.get('message') or '').splitlines()[:1]}"
+            outcome = f"{problem.tag}: {next(iter((problem.get('message') or '').splitlines()), '')}"
         found.setdefault(f"{case.get('classname')}::{case.get('name')}", []).append(outcome)
     return found
 
 
-def differences(plain: Run, strict: Run) -> list[str]:
-    """Return a line for each test that did not end the same way in both runs.
+def run_both(folder: pathlib.Path, files: list[str], **how: Any) -> tuple[Run, Run]:
+    """Run test files plain and with ``PEFT_STRICT`` set, side by side."""
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        plain, strict = (pool.submit(run_tests, folder, files, strict=strict, **how) for strict in (False, True))
+        return plain.result(), strict.result()
+
+
+class Difference(NamedTuple):
+    """A test that did not end the same way in both runs.
+
+    Attributes:
+        test: Its name.
+        plain: How it ended without peft-strict.
+        strict: How it ended with it.
+    """
+
+    test: str
+    plain: list[str]
+    strict: list[str]
+
+    @property
+    def is_the_mistake(self) -> bool:
+        """Whether the test makes the mistake itself.
+
+        All that ``test_task_type`` of PEFT <= 0.13 does is ``config_class(task_type="test")``, for each class.
+        """
+        name = self.test.rpartition("::")[2]
+        return bool(re.fullmatch(r"test_task_type_\d+", name)) and "Invalid task type: 'test" in str(self.strict)
+
+
+def differences(plain: Run, strict: Run) -> list[Difference]:
+    """Return the tests that did not end the same way in both runs.
 
     Addresses and temporary paths in messages differ between any two runs, so messages count by their first words only.
     """
-    lines = []
+    found = []
     for test in sorted({*plain.outcomes, *strict.outcomes}):
         one, other = (sorted(map(_essence, run.outcomes.get(test, ["absent"]))) for run in (plain, strict))
         if one != other:
-            lines.append(f"{test}: plain {one}, strict {other}")
-    return lines
+            found.append(Difference(test, one, other))
+    return found
 
 
 def _essence(outcome: str) -> str:
     kind, _, message = outcome.partition(": ")
-    return f"{kind}: {message[:60]}" if kind != "skipped" else kind
+    return f"{kind}: {message[:90]}" if kind != "skipped" else kind
