@@ -105,7 +105,7 @@ def _tested(cell: Cell) -> dict[str, Any]:
     """Run the tests that need no torch."""
     files = [f"tests/{name}" for name in WITHOUT_TORCH]
     printed = _run(cell, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
-    return {"python": cell.python, "tests": printed.strip().splitlines()[-1]}
+    return {"python": cell.python, "tests": printed.strip().splitlines()[-1].partition(" in ")[0]}
 
 
 def _run(cell: Cell, *arguments: str) -> str:
