@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import wrapt
 
-from . import _guards, _report
-from ._guards import MISSING, Watch
+from . import _attribute, _construction, _report, _watch
 from ._peft import live_release
+from ._watch import MISSING, Watch
 
 if TYPE_CHECKING:
     import types
@@ -240,9 +240,9 @@ class Install:
 
     def _guard_config(self, cls: type) -> None:
         if "__init__" in vars(cls):
-            self._place(cls, "__init__", lambda raw: self._wrap(raw, _guards.construction(cls, raw, self.watch)))
+            self._place(cls, "__init__", lambda raw: self._wrap(raw, _construction.construction(cls, raw, self.watch)))
         if "task_type" in vars(cls):
-            self._place(cls, "task_type", lambda raw: _guards.guard_for(raw, self.watch))
+            self._place(cls, "task_type", lambda raw: _attribute.guard_for(raw, self.watch))
 
     def _adopt(self, cls: type) -> None:
         """Patch a config class that was made after the others."""
@@ -279,7 +279,7 @@ class Install:
         """Wraps ``from_json_file``."""
         found = wrapped(*args, **kwargs)
         if self.watch.active:
-            _guards.note_source(found, args[0] if args else kwargs.get("path_json_file"), self.watch)
+            _watch.note_source(found, args[0] if args else kwargs.get("path_json_file"), self.watch)
         return found
 
     def _meetings(self) -> Iterator[tuple[type, str, Callable[..., Any]]]:
@@ -341,7 +341,7 @@ class Install:
                 if error is not None:
                     raise error
                 return wrapped(*args, **kwargs)
-            except _guards.REPORTS as error:
+            except _watch.REPORTS as error:
                 __tracebackhide__ = True
                 _report.trim(error)
                 raise

@@ -231,8 +231,9 @@ def test_interrupted(tmp_path: Path) -> None:
     with subprocess.Popen(command, stdout=-1, stderr=-1, **options) as process:
         while len(children := [int(file.name) for file in tmp_path.iterdir() if file.name.isdigit()]) < 2:
             time.sleep(0.01)
+        time.sleep(2)  # a busy machine may not have told the parent yet that its second child has started
         process.send_signal(signal.SIGINT)
-        stdout, stderr = process.communicate(timeout=20)
+        stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stdout, stderr) == (130, "", "peft-strict: interrupted\n")
     for child in children:
         with pytest.raises(ProcessLookupError):
