@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import operator
 import sys
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -61,6 +62,9 @@ class TaskTypeGuard:
     def __delete__(self, instance: Any) -> None:
         if instance.__dict__.pop("task_type", MISSING) is MISSING:
             raise AttributeError("task_type")
+
+    def __reduce_ex__(self, protocol: Any) -> Any:  # for cloudpickle and dill, which take whole classes apart
+        return operator.getitem, ([self._default()], 0)
 
     def _default(self) -> Any:
         original = self._self_original

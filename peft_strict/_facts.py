@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from . import _fit
 from ._forward import collides, forward_of
 from ._kinds import kinds_of
-from ._peft import added_modules, live_release
+from ._peft import added_modules, is_own, live_release
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -34,7 +34,7 @@ _ENOUGH = 64
 def find_misfit(
     model: object, config: object, *, wrapper: Optional[type], adds: Sequence[str], supported: Sequence[str]
 ) -> Optional[_fit.Misfit]:
-    """Say whether this config's task type does not fit this model, before PEFT changes either.
+    """Say whether this config's task type does not fit this model.
 
     Args:
         model: The base model; it may already carry the layers of an earlier adapter.
@@ -214,6 +214,8 @@ def _is_prompt_learning(config: object) -> bool:
 def _lacks(wrapper: Optional[type], model: object) -> Optional[str]:
     """Return the attribute that building this wrapper reads from the model and the model does not have."""
     for cls in wrapper.__mro__ if wrapper else ():
+        if "__init__" in vars(cls) and not is_own(cls):
+            return None  # a constructor of the user's, which may build it in another way
         if cls.__name__ in _GENERATING:
             code = _read(inspect.unwrap(cls.__init__), "__code__")  # type: ignore[misc]
             return next(

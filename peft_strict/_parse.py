@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any, overload
 
 from . import _rule
-from ._peft import live_release, meanings
+from ._peft import live_release, vocabulary
 
 if TYPE_CHECKING:
     from peft import TaskType
@@ -42,13 +42,8 @@ def parse_task_type(value: object) -> Any:
         InvalidTaskTypeError: for everything else, with the task type that was probably meant.
     """
     importlib.import_module("peft")
-    release = live_release()
-    vocabulary = _rule.Vocabulary(
-        members={str(member.value): member for member in release.task_type},
-        registered=release.tasks,
-        meanings=meanings(release.task_type),
-    )
-    right, parsed = _rule.lookup(value, vocabulary)
+    words = vocabulary(live_release())
+    right, parsed = _rule.lookup(value, words)
     if not right:
-        raise _rule.invalid(value, vocabulary, where="parse_task_type({})")
+        raise _rule.invalid(value, words, where="parse_task_type({})")
     return parsed

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import operator
 import sys
 import weakref
 from functools import partial
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional
 import wrapt
 
 from . import _attribute, _construction, _report, _watch
-from ._peft import live_release
+from ._peft import is_own, live_release
 from ._watch import MISSING, Watch
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def _sign(patch: Any, original: Any, watch: Watch) -> Any:
     return patch
 
 
-def _signature(layer: Any) -> tuple[Any, Any]:
+def _mark_of(layer: Any) -> tuple[Any, Any]:
     """Return the watch and the original of a patch of ours; ``(None, None)`` for anything else.
 
     Looks at the object itself: an ordinary ``getattr`` on somebody else's proxy around ours would find our mark.
@@ -127,7 +128,14 @@ def _judge_caller(watch: Watch, frame: types.FrameType) -> Optional[Exception]:
     return watch.meet(names["model"], names["peft_config"], None)
 
 
-class BareWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+class InitWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
+    """Around an ``__init__``. Pickles as what it wraps, for cloudpickle and dill, which take whole classes apart."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return operator.getitem, ([self.__wrapped__], 0)
+
+
+class BareWrapper(InitWrapper):
     """Around an ``__init__`` that is no function but, say, a mock: Python calls that without the instance."""
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
@@ -179,7 +187,7 @@ class Install:
             owner = reference() if reference is not None else None
             if owner is None:  # a class that has died
                 continue
-            watch, original = _signature(vars(owner).get(name))
+            watch, original = _mark_of(vars(owner).get(name))
             if watch is not self.watch and name in vars(owner):
                 continue
             if key not in self._buried:
@@ -210,7 +218,7 @@ class Install:
     def _is_guarded(self, cls: type) -> bool:
         owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
         guard = next((vars(base)["task_type"] for base in cls.__mro__ if "task_type" in vars(base)), None)
-        return self._holds(owner, "__init__") and _signature(guard)[0] is self.watch
+        return self._holds(owner, "__init__") and _mark_of(guard)[0] is self.watch
 
     # -- placing -----------------------------------------------------------------------------------------------------
 
@@ -231,7 +239,7 @@ class Install:
         """Whether one of our patches is in force there: outermost, or visibly below somebody else's wrapper."""
         layer = vars(owner).get(name)
         for _ in range(_DEEPEST):
-            if _signature(layer)[0] is self.watch:
+            if _mark_of(layer)[0] is self.watch:
                 return True
             layer = getattr(layer, "__wrapped__", None)
             if layer is None:
@@ -254,7 +262,7 @@ class Install:
     # -- the patches -------------------------------------------------------------------------------------------------
 
     def _wrap(self, raw: Any, wrapper: Callable[..., Any]) -> Any:
-        return (wrapt.FunctionWrapper if hasattr(type(raw), "__get__") else BareWrapper)(raw, wrapper)
+        return (InitWrapper if hasattr(type(raw), "__get__") else BareWrapper)(raw, wrapper)
 
     def _wrapping(self, wrapper: Callable[..., Any]) -> Callable[[Any], Any]:
         return lambda raw: self._wrap(raw, wrapper)
@@ -314,7 +322,7 @@ class Install:
 
         def parties(instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Callable[[], Any]]:
             _, config = _arguments(args, kwargs, "adapter_name", "peft_config")
-            return config, lambda: _base_of(instance)
+            return config, lambda: _base_of(instance, self.release.tuners)
 
         return self._judging(parties, wraps=wraps)
 
@@ -334,7 +342,7 @@ class Install:
             if instance is None and args:  # called as the class attribute, which somebody has saved
                 wrapped, instance, args = partial(wrapped, args[0]), args[0], args[1:]
             config, base = parties(instance, args, kwargs)
-            if not watch.enter(config):
+            if _has_no_place(config, instance if wraps else None) or not watch.enter(config):
                 return wrapped(*args, **kwargs)
             try:
                 error = watch.meet(base(), config, type(instance) if wraps else None)
@@ -357,10 +365,25 @@ def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any], *names: str) -> It
         yield args[place] if place < len(args) else kwargs.get(name)
 
 
-def _base_of(adapted: Any) -> Any:
-    """Return the base model below a ``PeftModel`` or ``PeftMixedModel``."""
-    get_base_model = getattr(adapted, "get_base_model", None)
-    return get_base_model() if get_base_model is not None else getattr(adapted.base_model, "model", None)
+def _has_no_place(config: Any, adapted: Any) -> bool:
+    """Whether PEFT is about to say that there is no place for this soft prompt here, whatever its task type.
+
+    That is so where adapters are injected or mixed, and beside adapters of another method.
+    """
+    if getattr(config, "is_prompt_learning", False) is not True:
+        return False
+    method = getattr(config, "peft_type", None)
+    return adapted is None or vars(adapted).get("peft_type", method) != method
+
+
+def _base_of(adapted: Any, tuners: tuple[type, ...]) -> Any:
+    """Return the base model below a ``PeftModel`` or ``PeftMixedModel``; ``None`` if that is not to be found.
+
+    ``get_base_model`` is not asked: it fails where the active adapter has been deleted.
+    """
+    below = getattr(adapted, "base_model", None)
+    holds_layers = isinstance(below, tuners) or is_own(type(below))  # not so for prompt learning
+    return getattr(below, "model", None) if holds_layers else below
 
 
 def apply(state: State) -> None:
@@ -388,12 +411,6 @@ def _install_of(state: State, release: Release) -> Optional[Install]:
     """Return what this copy of our code has patched of that copy of PEFT."""
     own = (known for known in state.installs if type(known) is Install)
     return next((known for known in own if known.is_of(release)), None)
-
-
-def undo(state: State) -> None:
-    """Take every patch off again."""
-    for install in state.installs:
-        install.undo()
 
 
 def inspect_live(state: State) -> tuple[int, list[str], str]:

@@ -19,6 +19,8 @@ import sys
 import types
 from typing import TYPE_CHECKING, Any, Callable, NamedTuple, Optional
 
+from ._rule import Vocabulary
+
 if TYPE_CHECKING:
     import enum
     from collections.abc import Iterator, Mapping
@@ -128,6 +130,15 @@ def added_modules(wrapper: Optional[type]) -> tuple[str, ...]:
         if cls.__name__ in _ADDED_MODULES:
             return _ADDED_MODULES[cls.__name__]
     return ()
+
+
+def vocabulary(release: Release) -> Vocabulary:
+    """Return the task types of a copy of PEFT, for the value rule."""
+    return Vocabulary(
+        members={str(member.value): member for member in release.task_type},
+        registered=release.tasks,
+        meanings=meanings(release.task_type),
+    )
 
 
 def meanings(task_type: type[enum.Enum]) -> dict[str, str]:

@@ -70,8 +70,7 @@ def invalid(
     Args:
         value: What was passed.
         vocabulary: The task types of the installed PEFT.
-        where: The place, as an expression that ends where the value's text goes, such as ``LoraConfig(task_type=``,
-            with ``{}`` for the value.
+        where: The place, as an expression with ``{}`` where the value stands, such as ``LoraConfig(task_type={})``.
         config_class: The name of the config class.
         source: The file the value was read from.
     """
@@ -126,7 +125,7 @@ def replaced(value: object, left: object, vocabulary: Vocabulary, *, config_clas
     return InvalidTaskTypeError(
         f"{_sentence(value, supported)}\n"
         f"  in {config_class}(task_type={short(value)})\n"
-        f"  {config_class} does not take it: it sets task_type to {kept} whatever is passed. "
+        f"  {config_class} does not keep it: it has set task_type to {kept}. "
         f"Write task_type={kept}, or use another config class.",
         value=value,
         supported=supported,

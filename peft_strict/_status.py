@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ._settings import VARIABLE, State, parse_variable
+from ._settings import DEFAULT_INVALID, DEFAULT_MISFIT, VARIABLE, State, parse_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -66,8 +66,7 @@ class Status:
 
     def _words(self) -> str:
         if self.state == "guarding":
-            modes = "" if (self.invalid, self.misfit) == ("raise", "warn") else f", {self._modes()}"
-            return f"guarding {self.classes} config classes, PEFT {self.peft_version}{modes}"
+            return f"guarding {self.classes} config classes, PEFT {self.peft_version}{self._modes()}"
         if self.state == "not guarding":
             if self.problem:
                 return f"NOT guarding: {self.problem}"
@@ -76,18 +75,19 @@ class Status:
             count = f"{len(classes)} of {self.classes}: " if classes else ""
             return f"NOT guarding {count}{names}; call enable() again"
         if self.state == "armed":
-            return 'armed, waiting for "import peft"'
+            return f'armed, waiting for "import peft"{self._modes()}'
         return self.state
 
     def _modes(self) -> str:
-        return f"invalid={self.invalid!r}, misfit={self.misfit!r}"
+        usual = (self.invalid, self.misfit) == (DEFAULT_INVALID, DEFAULT_MISFIT)
+        return "" if usual else f", invalid={self.invalid!r}, misfit={self.misfit!r}"
 
 
 def examine(state: State, *, is_armed: bool) -> dict[str, Any]:
     """Return the attributes of a `Status` for this moment."""
     found: dict[str, Any] = {"state": "off", "invalid": state.invalid, "misfit": state.misfit}
     if not state.on:
-        return {**found, "note": _unread_variable()}
+        return {**found, "note": None if state.decided else _unread_variable()}
     peft = sys.modules.get("peft")
     if peft is None or getattr(getattr(peft, "__spec__", None), "_initializing", False):
         if is_armed:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from . import _report, _rule
 from ._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
 from ._facts import find_misfit
-from ._peft import added_modules, instance_dict, meanings
+from ._peft import added_modules, instance_dict, vocabulary
 from ._suspension import is_suspended
 
 if TYPE_CHECKING:
@@ -63,11 +63,7 @@ class Watch:
     def __init__(self, release: Release, state: State) -> None:
         self.state = state
         self.release = release
-        self.vocabulary = _rule.Vocabulary(
-            members={str(member.value): member for member in release.task_type},
-            registered=release.tasks,
-            meanings=meanings(release.task_type),
-        )
+        self.vocabulary = vocabulary(release)
         self.newcomers: set[weakref.ref[type]] = set()
         self.attributes = instance_dict(release.config_base)
         self.adopt: Callable[[type], None]
@@ -202,13 +198,11 @@ class Watch:
         )
         if misfit is None:
             return None
-        names = {"config_class": type(config).__name__, "model_class": type(model).__name__}
+        names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
         if misfit.code == "M1":
             return _rule.missing(self.vocabulary, fitting=misfit.fitting, **names)
         if self.state.misfit == "ignore":
             return None
         if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
-            _, meant = _rule.lookup(getattr(config, "task_type", None), self.vocabulary)
-            named = None if meant is None else str.__str__(meant)
-            return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=named, **names)
+            return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=misfit.task_type, **names)
         return _report.warn(misfit.message, MisfitWarning)

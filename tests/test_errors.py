@@ -11,6 +11,7 @@ import pytest
 
 import peft_strict
 from peft_strict import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
+from peft_strict._errors import name_of
 
 
 class Unpicklable:
@@ -78,6 +79,11 @@ def test_a_value_that_cannot_be_pickled(value: object) -> None:
     again = pickle.loads(pickle.dumps(InvalidTaskTypeError("text", **{**INVALID, "value": value})))
     assert again.value == f"<{type(value).__name__} that cannot be pickled>"
     assert vars(again) == {**INVALID, "value": again.value}
+
+
+def test_a_long_class_name_is_cut() -> None:
+    """Of the name of a class, messages show at most 60 characters."""
+    assert [len(name_of(type("x" * length, (), {}))) for length in (59, 60, 61, 10_000)] == [59, 60, 60, 60]
 
 
 @pytest.mark.parametrize("kind", [InvalidTaskTypeError, MisfitError])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import types
 from typing import Any, Optional
 
 import peft
@@ -234,6 +235,29 @@ def test_architectures(architectures: Any, fresh: Optional[bool]) -> None:
     assert gather(model).head == (Weight("score.weight", fresh),)
 
 
+def test_a_head_without_data() -> None:
+    """Where a part of the head is still on the meta device, its mark says nothing: the checkpoint's class tells."""
+    model = zoo.build("llama_seq")
+    model.score.weight = nn.Parameter(torch.empty(2, 32, device="meta"))
+    found = gather(model)
+    assert (found.head, found.marked) == ((Weight("score.weight", True),), False)
+
+
+@pytest.mark.parametrize("thing", [object(), types.SimpleNamespace(_modules=3), types.SimpleNamespace()], ids=repr)
+def test_inside_of_what_is_no_module(thing: object) -> None:
+    """What does not store its modules as torch does has none."""
+    assert _facts._inside(thing, "_modules") == {}
+
+
+def test_who_saves_the_head() -> None:
+    """The head is looked at where PEFT trains and saves it: not under a class of the user's, nor for X-LoRA."""
+    model = zoo.build("llama_seq")
+    mine = type("Mine", (peft.PeftModel,), {"__module__": "project"})
+    assert gather(model).head == gather(model, wrapper=None).head != ()
+    assert gather(model, wrapper=mine).head == ()
+    assert gather(model, types.SimpleNamespace(peft_type="XLORA")).head == ()
+
+
 # -- what PEFT will do -----------------------------------------------------------------------------------------------
 
 
@@ -281,6 +305,77 @@ def test_passed_by_others() -> None:
     assert _facts._passed(None, model, LoraConfig()) == ()
     model.config.model_type = "mpt"
     assert "inputs_embeds" not in _facts._passed(peft.PeftModelForCausalLM, model, LoraConfig())
+
+
+@pytest.mark.parametrize(
+    ("config", "wrapper", "expected"),
+    [
+        (
+            LoraConfig(task_type="SEQ_CLS", modules_to_save=["embed"]),
+            peft.PeftModelForSequenceClassification,
+            {"task_type": "SEQ_CLS", "training": True, "saved": ("embed", "classifier", "score"), "untyped": False},
+        ),
+        (
+            LoraConfig(inference_mode=True),
+            peft.PeftModel,
+            {"task_type": None, "training": False, "saved": (), "untyped": True, "can_save": True},
+        ),
+        (LoraConfig(), None, {"untyped": True, "prompt_learning": False}),
+        (
+            PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2),
+            peft.PeftModelForCausalLM,
+            {"config_class": "PromptTuningConfig", "prompt_learning": True, "task_type": "CAUSAL_LM"},
+        ),
+        (types.SimpleNamespace(is_prompt_learning=True), peft.PeftModel, {"prompt_learning": True, "can_save": False}),
+        (peft.LNTuningConfig(target_modules=["norm"]), peft.PeftModel, {"saved": ("norm",)}),
+        (peft.LNTuningConfig(target_modules=".*norm"), peft.PeftModel, {"saved": ("",)}),
+    ],
+    ids=["typed", "inference", "injected", "prompt", "a method by itself", "whole layers", "by a pattern"],
+)
+def test_config_and_wrapper(config: Any, wrapper: Optional[type], expected: dict[str, Any]) -> None:
+    """What is read from the config and from the class around the model."""
+    found = gather(zoo.build("llama_seq"), config, wrapper)._asdict()
+    assert {name: found[name] for name in expected} == expected
+    assert found["model_class"] == "LlamaForSequenceClassification"
+    assert found["text_inputs"] is True
+
+
+@pytest.mark.parametrize("wrapper", [peft.PeftModelForCausalLM, peft.PeftModelForSeq2SeqLM])
+def test_lacks(wrapper: type) -> None:
+    """What PEFT's classes for generation read and a model does not have is named; other classes read nothing."""
+    assert gather(zoo.build("mlp"), wrapper=wrapper).lacks in _facts._READ
+    assert gather(zoo.build("mlp"), wrapper=peft.PeftModelForTokenClassification).lacks is None
+    assert gather(zoo.build("llama_lm"), wrapper=wrapper).lacks != "prepare_inputs_for_generation"
+
+
+@pytest.mark.parametrize("has_own_constructor", [True, False])
+def test_lacks_of_a_users_wrapper(has_own_constructor: bool) -> None:
+    """A wrapper class whose constructor is the user's may need nothing of what PEFT's reads; an inherited one does."""
+
+    class Mine(peft.PeftModelForCausalLM):
+        if has_own_constructor:
+
+            def __init__(self, model: Any, config: Any, name: str = "default") -> None:
+                peft.PeftModel.__init__(self, model, config, name)
+
+    assert (gather(zoo.build("mlp"), wrapper=Mine).lacks is None) is has_own_constructor
+
+
+def test_what_cannot_be_read() -> None:
+    """A property that fails is no fact, but for one that PEFT is going to read itself."""
+
+    class Odd(nn.Module):
+        @property
+        def config(self) -> Any:
+            raise RuntimeError
+
+    class OddConfig:
+        @property
+        def modules_to_save(self) -> Any:
+            raise RuntimeError
+
+    found = gather(Odd(), OddConfig())
+    assert (found.encoder_decoder, found.listed, found.can_save) == (False, (), True)
 
 
 @pytest.mark.parametrize(
@@ -430,8 +525,49 @@ class Ignoring(Speech):
         return self.decoder(input_ids=tokens)
 
 
+class Others(Speech):
+    """Passes other keywords on than its own."""
+
+    def forward(self, features: Any, tokens: Any = None, **kwargs: Any) -> Any:
+        others: dict[str, Any] = {}
+        return self.decoder(input_ids=tokens, **others)
+
+
+class Elsewhere(Speech):
+    """Passes its keywords to something else that is called as its decoder is."""
+
+    def forward(self, features: Any, tokens: Any = None, **kwargs: Any) -> Any:
+        foreign = types.SimpleNamespace(decoder=lambda *args, **kwargs: args)
+        return foreign.decoder(tokens, **kwargs)
+
+
+class Endless(nn.Module):
+    """Would call itself until the stack is full."""
+
+    def forward(self, features: Any, **kwargs: Any) -> Any:
+        return self.forward(features, **kwargs)
+
+
+class Returning(Speech):
+    """Passes a keyword about outputs itself; decorators of transformers take those out on the way."""
+
+    def forward(self, features: Any, **kwargs: Any) -> Any:
+        return self.decoder(return_dict=True, **kwargs)
+
+
+def test_what_is_not_followed() -> None:
+    """Keywords about outputs never collide, and calls are followed to a limit."""
+    assert collides(Returning(), ("return_dict",)) is False
+    assert collides(Endless(), ("input_ids",)) is False
+
+
 @pytest.mark.parametrize(
-    "model", [Speech(), Nested(), ByPosition(), Careful(), Naming(), Ignoring(), Open(), Narrow()]
+    "model",
+    [
+        *(Speech(), Nested(), ByPosition(), Careful(), Naming(), Ignoring(), Others(), Elsewhere()),
+        *(Open(), Narrow()),
+    ],
+    ids=lambda model: type(model).__name__,
 )
 def test_collides(model: nn.Module) -> None:
     """A keyword that meets the same one on its way is a TypeError: found in the source if and only if it happens."""
@@ -443,8 +579,18 @@ def test_collides(model: nn.Module) -> None:
     assert collides(model, ("input_ids", "return_dict")) is ("multiple values" in happens)
 
 
+def test_only_models_without_text_collide() -> None:
+    """What becomes of the keywords is asked of models that take no text; for all others it is no fact."""
+    wrapper = peft.PeftModelForSeq2SeqLM
+    assert collides(Speech(), _facts._passed(wrapper, Speech(), LoraConfig()))
+    assert gather(Speech(), wrapper=wrapper).collides is False
+
+
 def test_collides_on_anything() -> None:
-    """What has no source, or is no function, does not collide."""
+    """What has no source, is no function, or is decorated in a circle does not collide."""
+    circle = type("Circle", (Speech,), {"forward": lambda self, **kwargs: self.decoder(x=1, **kwargs)})
+    circle.forward.__wrapped__ = circle.forward
+    assert collides(circle(), ("x",)) is False
     no_source = type("Odd", (nn.Module,), {"forward": eval("lambda self, **kwargs: self.a(x=1, **kwargs)")})()
     for thing in (no_source, nn.Linear(2, 2), nn.LSTM(2, 2), object(), None, 3, type):
         assert collides(thing, ("x",)) is False

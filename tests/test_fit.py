@@ -60,6 +60,7 @@ ROWS: list[tuple[Facts, Optional[str]]] = [
     ),
     (facts("", supported=("A", "B"), **PROMPT), "M1: task_type as one of A, B"),
     (facts("CAUSAL_LM", **PROMPT, untyped=False), None),
+    (facts("CAUSAL_LM", "CAUSAL_LM", **PROMPT, untyped=True), None),
     (facts("CAUSAL_LM", **PROMPT, training=False), 'M1: task_type="CAUSAL_LM"'),
     # M2
     (facts("SEQ_CLS", "CAUSAL_LM", head=NEW, **NO_GENERATION), 'M2: task_type="SEQ_CLS"'),
@@ -124,6 +125,10 @@ ROWS: list[tuple[Facts, Optional[str]]] = [
         facts("OTHER_CLS", "TOKEN_CLS", head=(Weight("lm_head.weight", True),)),
         'H2: leave task_type out and write modules_to_save=["lm_head"]',
     ),
+    (
+        facts("QUESTION_ANS", "QUESTION_ANS", head=(Weight("span_head.bias", True),)),
+        'H2: modules_to_save=["span_head"]',
+    ),
     (facts("SEQ_CLS", None, head=NEW, automatic={}), 'H2: modules_to_save=["score"]'),
     (facts("SEQ_CLS", "SEQ_CLS", head=NEW, automatic={}, saved=()), 'H2: modules_to_save=["score"]'),
     (
@@ -136,6 +141,7 @@ ROWS: list[tuple[Facts, Optional[str]]] = [
     ),
     (facts("CAUSAL_LM MASKED_LM", None, head=NEW), None),
     (facts("MULTIMODAL OTHER_CLS", None, head=NEW), None),
+    (facts("SPEECH OTHER_CLS", None, head=NEW), None),
     (facts("OTHER", None, head=NEW), None),
     # P1
     (facts("CAUSAL_LM", "SEQ_CLS", **PROMPT), 'P1: task_type="CAUSAL_LM"'),
@@ -199,6 +205,7 @@ def test_judge(given: Facts, expected: Optional[str]) -> None:
         ("SEQ_2_SEQ_LM", "MULTIMODAL", False, False),
         ("SEQ_2_SEQ_LM", "SPEECH", True, True),
         ("SEQ_2_SEQ_LM", "SPEECH", False, False),
+        ("SEQ_2_SEQ_LM", "MASKED_LM", True, False),
         ("SEQ_CLS", "SEQ_CLS", False, True),
         ("SEQ_CLS", "OTHER_CLS", False, False),
         ("QUESTION_ANS", "QUESTION_ANS", False, True),
@@ -273,16 +280,35 @@ def test_message() -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "advice"),
+    [
+        (facts("CAUSAL_LM", "SEQ_CLS"), 'Write task_type="CAUSAL_LM"'),
+        (facts("OTHER_CLS", None, head=NEW), 'Write modules_to_save=["score"]'),
+        (facts("", "SEQ_CLS", refused=("labels",)), "Instead, leave task_type out"),
+        (facts("MASKED_LM", "QUESTION_ANS", **PROMPT), "Instead, use LoraConfig without task_type"),
+    ],
+    ids=["a type", "modules", "no type", "another method"],
+)
+def test_the_last_line(given: Facts, advice: str) -> None:
+    """What can be written down as it is, is said with "Write"; the report carries the config's task type."""
+    found = _fit.judge(given)
+    assert found is not None
+    assert found.message.splitlines()[-1].strip() == advice
+    assert found.task_type == given.task_type
+
+
 def test_parts_are_named() -> None:
     """Of a head that is lost in part, only that part is named, by the fewest modules; long lists are cut off."""
     deep = facts("SEQ_CLS", None, head=DEEP, saved=("out_proj",), automatic={})
     found = _fit.judge(deep)
     assert found is not None
     assert "part of its head (`classifier.dense`)" in found.message
-    many = tuple(Weight(f"head_{i}.weight", True) for i in range(40))
-    found = _fit.judge(facts("OTHER_CLS", None, head=many))
-    assert found is not None
-    assert "(`head_0`, `head_1`, `head_2` and 37 more)" in found.message
+    for count, more in ((3, ""), (4, " and 1 more"), (40, " and 37 more")):
+        many = tuple(Weight(f"head_{i}.weight", True) for i in range(count))
+        found = _fit.judge(facts("OTHER_CLS", None, head=many))
+        assert found is not None
+        assert f"(`head_0`, `head_1`, `head_2`{more})" in found.message
 
 
 def test_unknown_is_said() -> None:

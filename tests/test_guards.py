@@ -16,7 +16,7 @@ import pytest
 from peft import LoraConfig, TaskType
 
 import peft_strict
-from peft_strict import InvalidTaskTypeError, TaskTypeWarning
+from peft_strict import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
 
 from .subclass_kinds import KINDS
 from .test_rule import RIGHT, WRONG
@@ -465,7 +465,7 @@ def test_a_right_value_that_is_replaced(off: None, defined: str, left: str | Non
     assert cls().task_type == left
     assert cls(task_type=left).task_type == left
     error = refused(cls, task_type="SEQ_CLS")
-    assert f"it sets task_type to {left!r} whatever is passed" in str(error)
+    assert f"it has set task_type to {left!r}." in str(error)
     assert error.suggestion == left
     assert refused(cls, task_type=TaskType.SEQ_CLS).value is TaskType.SEQ_CLS
 
@@ -612,6 +612,38 @@ def test_prompt_learning_without_a_task_type(strict: None) -> None:
         assert "used on LlamaForCausalLM" in str(error)
     error = refused(peft.get_peft_model, tiny_classifier(), peft.PrefixTuningConfig(num_virtual_tokens=2))
     assert error.suggestion == "SEQ_CLS"
+
+
+@pytest.mark.parametrize(
+    ("build", "task_type", "code", "kinds"),
+    [
+        (tiny_classifier, "QUESTION_ANS", "H2", {"warn": MisfitWarning, "raise": MisfitError}),
+        (tiny_classifier, None, "H2", {"warn": MisfitWarning, "raise": MisfitError}),
+        (tiny_lm, "SEQ_CLS", "L1", {"warn": MisfitWarning, "raise": MisfitWarning}),
+        (tiny_lm, "CAUSAL_LM", "", {}),
+    ],
+    ids=["H2", "H2 untyped", "L1", "fits"],
+)
+@pytest.mark.parametrize("mode", ["warn", "raise", "ignore"])
+def test_a_misfit_in_each_mode(
+    off: None, mode: str, build: Callable[[], Any], task_type: str | None, code: str, kinds: dict[str, type]
+) -> None:
+    """A misfit warns, raises or is ignored as was asked for, but L1 never raises; the error says all it knows."""
+    peft_strict.enable(misfit=mode)
+    model, config = build(), lora(task_type=task_type)
+    names = {"config_class": "LoraConfig", "model_class": type(model).__name__}
+    raised = []
+    with reports() as warned:
+        try:
+            peft.get_peft_model(model, config)
+        except MisfitError as error:
+            raised.append(error)
+    said = [*raised, *(each.message for each in warned)]
+    assert [type(each) for each in said] == ([kinds[mode]] if mode in kinds else [])
+    assert all(str(each).startswith(f"peft-strict {code}: ") for each in said)
+    for error in raised:
+        fix = str(error).partition("Write ")[2]
+        assert vars(error) == {"code": code, "task_type": task_type, "fix": fix, **names}
 
 
 def test_a_failed_use_leaves_no_trace(strict: None) -> None:

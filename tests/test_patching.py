@@ -33,7 +33,7 @@ from peft_strict._settings import state
 from .command_line import python
 from .subclass_kinds import KINDS
 from .ways_in import snapshot
-from .ways_in.rows import entry, lora, registered_classes, tiny_lm
+from .ways_in.rows import entry, lora, past_us, registered_classes, tiny_lm
 
 CONFIGS = pytest.mark.parametrize("cls", [*registered_classes(), peft.PeftConfig], ids=lambda cls: cls.__name__)
 
@@ -464,6 +464,24 @@ def test_enable_inside_a_mock_patch(before: snapshot.Snapshot) -> None:
     assert peft_strict.enable().state == "guarding"
 
 
+def test_a_mock_below_our_patch(before: snapshot.Snapshot) -> None:
+    """A mock that was there first is called as Python calls it, without the instance."""
+    with unittest.mock.patch.object(LoraConfig, "__init__", return_value=None) as mocked:
+        peft_strict.enable()
+        LoraConfig(r=1, task_type="CAUSAL_LM")
+        mocked.assert_called_once_with(r=1, task_type="CAUSAL_LM")
+        assert LoraConfig.__init__ is vars(LoraConfig)["__init__"]  # type: ignore[misc]
+        peft_strict.disable()
+        assert vars(LoraConfig)["__init__"] is mocked
+
+
+def test_a_mock_with_a_signature_below_our_patch(before: snapshot.Snapshot) -> None:
+    """A mock that sets nothing leaves a config with nothing, though its signature is that of the dataclass."""
+    with unittest.mock.patch.object(LoraConfig, "__init__", autospec=True, return_value=None):
+        peft_strict.enable()
+        assert vars(LoraConfig(r=1)) == {}
+
+
 def test_mocks_restore_exactly(before: snapshot.Snapshot) -> None:
     """A mock around a patched class leaves it patched as it was."""
     peft_strict.enable()
@@ -505,6 +523,96 @@ def test_removed_by_somebody_else(before: snapshot.Snapshot) -> None:
     assert peft_strict.status().unguarded == ("LoraConfig",)
     peft_strict.disable()
     assert vars(LoraConfig)["__init__"] is before[LoraConfig]["__init__"]
+
+
+# -- what others do with patched classes and models -------------------------------------------------------------------
+
+BY_VALUE = """
+import dataclasses, sys
+import peft
+from peft import LoraConfig
+import {pickler} as pickler
+
+@dataclasses.dataclass
+class Default(LoraConfig):
+    task_type: str = "CAUSAL_LM"
+
+@dataclasses.dataclass
+class Field(LoraConfig):
+    mine: int = 1
+
+class Own(LoraConfig):
+    def __init__(self, task_type=None):
+        super().__init__(task_type=task_type)
+
+import peft_strict
+assert peft_strict.enable().state == "guarding"
+texts = [pickler.dumps(what) for cls in (Default, Field, Own) for what in (cls, cls(task_type="SEQ_CLS"))]
+assert not any(b"peft_strict" in text for text in texts)
+print([text.hex() for text in texts])
+"""
+ELSEWHERE = """
+import {pickler} as pickler
+import ast, sys
+found = [pickler.loads(bytes.fromhex(text)) for text in ast.literal_eval(sys.stdin.read())]
+for cls, made in zip(found[::2], found[1::2]):
+    for each in (made, cls(task_type="SEQ_CLS")):
+        assert (type(each).__name__, each.task_type) == (cls.__name__, "SEQ_CLS"), each
+"""
+
+
+@pytest.mark.parametrize("pickler", ["cloudpickle", "dill"])
+def test_classes_pickled_by_value(pickler: str) -> None:
+    """Ray, joblib and datasets take the classes of a script apart: the patches travel as what they replaced."""
+    done = python("-c", BY_VALUE.format(pickler=pickler))
+    assert (done.returncode, done.stderr) == (0, "")
+    there = python("-c", ELSEWHERE.format(pickler=pickler), stdin=None, input=done.stdout)
+    assert (there.returncode, there.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("way", ["add_adapter", "load_adapter"])
+@pytest.mark.parametrize("make", [lora, lambda **words: peft.PromptTuningConfig(num_virtual_tokens=2, **words)])
+def test_adapter_after_the_last_was_deleted(
+    strict: None, tmp_path: Any, make: Callable[..., Any], way: str, recwarn: pytest.WarningsRecorder
+) -> None:
+    """A model without an adapter cannot say what its base model is, and takes a new adapter all the same."""
+    adapted = peft.get_peft_model(tiny_lm(), make(task_type="CAUSAL_LM"))
+    adapted.save_pretrained(tmp_path)
+    adapted.delete_adapter("default")
+    if way == "load_adapter":
+        adapted.load_adapter(tmp_path, "another")
+    else:
+        adapted.add_adapter("another", make(task_type="CAUSAL_LM"))
+    assert list(adapted.peft_config) == ["another"]
+    assert not [each for each in recwarn if issubclass(each.category, peft_strict.TaskTypeWarning)]
+    with pytest.raises(InvalidTaskTypeError):
+        adapted.add_adapter("third", past_us(make(), "CASUAL_LM"))
+
+
+def mixed_first(config: Any) -> Any:
+    return peft.get_peft_model(tiny_lm(), config, mixed=True)
+
+
+def mixed_second(config: Any) -> Any:
+    adapted = peft.get_peft_model(tiny_lm(), lora(), mixed=True)
+    return adapted.add_adapter("second", config)
+
+
+def beside_lora(config: Any) -> Any:
+    return peft.get_peft_model(tiny_lm(), lora()).add_adapter("second", config)
+
+
+@pytest.mark.parametrize("act", [mixed_first, mixed_second, beside_lora])
+@pytest.mark.parametrize("task_type", [None, "CAUSAL_LM", "SEQ_CLS"])
+def test_soft_prompt_out_of_place(off: None, act: Callable[[Any], Any], task_type: Any) -> None:
+    """Where PEFT takes no soft prompt at all it says so itself: a task type would not help."""
+    messages = []
+    for switch in (peft_strict.disable, peft_strict.enable):
+        switch()
+        with pytest.raises(ValueError, match=r"not compatible|different peft types") as caught:
+            act(peft.PrefixTuningConfig(task_type=task_type, num_virtual_tokens=2))
+        messages.append((type(caught.value), str(caught.value).replace("TaskType.", "")))
+    assert messages[0] == messages[1]
 
 
 # -- threads (R33) ----------------------------------------------------------------------------------------------------

@@ -212,6 +212,13 @@ def test_rows_of_the_matrix() -> None:
 # -- generated parts --------------------------------------------------------------------------------------------------
 
 
+def test_no_section_is_empty() -> None:
+    """Whatever is generated or measured stands there."""
+    sections = re.findall(r"<!-- ([\w:-]+) -->\n(.*?)<!-- /\1 -->", README, re.DOTALL)
+    assert len(sections) == README.count("<!-- /")
+    assert [name for name, text in sections if not text.strip()] == []
+
+
 def test_sections_are_current() -> None:
     """The generated tables are what the generators make of the installed PEFT and of the matrix."""
     assert generated.readme() == README, "python -m tests.readme --write"

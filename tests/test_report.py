@@ -184,6 +184,22 @@ def test_code_without_a_name(reports: Any) -> None:
         assert report.lineno == 1
 
 
+@pytest.mark.parametrize(
+    "package",
+    [
+        *("_pytest", "contextlib", "copy", "dataclasses", "functools", "importlib", "pluggy", "unittest", "wrapt"),
+        *("accelerate", "diffusers", "lightning", "peft", "pytorch_lightning", "sentence_transformers", "torch"),
+        *("transformers", "trl"),
+    ],
+)
+def test_libraries_are_passed_over(reports: Any, package: str) -> None:
+    """A mistake made by code that works on behalf of its caller is the caller's."""
+    library = types.ModuleType(f"{package}.made_up")
+    exec(compile(MAKE, f"/somewhere/{package}/made_up.py", "exec"), vars(library))
+    (report,) = reports(lambda: library.make(lora()))  # here
+    assert "# here" in linecache.getline(report.filename, report.lineno)
+
+
 def test_libraries_all_the_way(reports: Any) -> None:
     """Where nothing but libraries is on the stack, the innermost frame that is not ours is named."""
     library = types.ModuleType("accelerate.made_up")
@@ -256,6 +272,9 @@ def test_trim_leaves_others_alone() -> None:
     frames = traceback.extract_tb(caught.value.__traceback__)
     _report.trim(caught.value)
     assert traceback.extract_tb(caught.value.__traceback__) == frames
+    never_raised = KeyError()
+    _report.trim(never_raised)
+    assert never_raised.__traceback__ is None
 
 
 def test_a_model_for_two_tasks_is_reported_once(reports: Any) -> None:

@@ -121,6 +121,15 @@ class EqualToOne:
     __hash__ = object.__hash__
 
 
+class FailsOnOne:
+    def __eq__(self, other: object) -> bool:
+        if getattr(other, "value", None) == "SEQ_CLS":
+            raise RuntimeError("eq")
+        return False
+
+    __hash__ = object.__hash__
+
+
 class OddAnswer:
     """Its ``==`` gives something that is neither true nor false, as numpy's does for arrays."""
 
@@ -190,6 +199,7 @@ WRONG: dict[str, Any] = {
     "shapeless": Shapeless(),
     "nameless class": NamelessMeta("Named", (), {}),
     "equal to all": EqualToAll(),
+    "fails on one": FailsOnOne(),
     "odd answer": OddAnswer(),
     "mock": unittest.mock.MagicMock(),
     "any": unittest.mock.ANY,
@@ -273,6 +283,11 @@ def test_the_message(value: object, first: str, place: str, advice: str) -> None
     ]
 
 
+def attributes(**given: object) -> dict[str, object]:
+    """Return what `vars` gives of an error that read no file."""
+    return {"supported": ("SEQ_CLS", "CAUSAL_LM", "TOKEN_CLS"), "source": None, **given}
+
+
 def test_the_attributes() -> None:
     """The error carries what its message says, and the file, which the message names on a line of its own."""
     error = invalid("CASUAL_LM", WORDS, where="x {}", config_class="IA3Config", source="/a/adapter_config.json")
@@ -298,17 +313,20 @@ def test_misplaced(value: object) -> None:
     assert first == "`peft_type` got a task type; write `task_type='CAUSAL_LM'`."
     assert place == f"  in LoraConfig(peft_type={short(value)})"
     assert "LoraConfig sets by itself" in reason
-    assert (error.value, error.suggestion, error.config_class) == (value, "CAUSAL_LM", "LoraConfig")
+    assert vars(error) == attributes(value=value, suggestion="CAUSAL_LM", config_class="LoraConfig")
 
 
 @pytest.mark.parametrize(
     "value",
-    ["LORA", "lora", "ia3", "MY_METHOD", "", None, 3, b"CAUSAL_LM", ["CAUSAL_LM"], "CAUSAL_LMS", "causal_lms"],
+    [
+        *("LORA", "lora", "ia3", "MY_METHOD", "", None, 3, b"CAUSAL_LM", ["CAUSAL_LM"]),
+        *("CAUSAL_LMS", "causal_lms", "Token_CLSS"),
+    ],
     ids=repr,
 )
 def test_not_misplaced(value: object) -> None:
     """Methods, registered names however alike, and all that is no task type are left alone."""
-    assert misplaced(value, WORDS, {"LORA", "IA3", "CAUSAL_LMS"}, config_class="LoraConfig") is None
+    assert misplaced(value, WORDS, {"LORA", "IA3", "CAUSAL_LMS", "Token_CLSS"}, config_class="LoraConfig") is None
 
 
 @pytest.mark.parametrize("name", ["hostile", "shapeless", "mock of str", "proxy", "lying subclass", "nameless class"])
@@ -328,8 +346,8 @@ def test_replaced() -> None:
     first, place, reason = str(error).splitlines()
     assert first == f"Invalid task type: 'SEQ_CLS'. {SENTENCE}"
     assert place == "  in CPTConfig(task_type='SEQ_CLS')"
-    assert "it sets task_type to 'CAUSAL_LM' whatever is passed" in reason
-    assert (error.value, error.suggestion, error.config_class) == ("SEQ_CLS", "CAUSAL_LM", "CPTConfig")
+    assert "it has set task_type to 'CAUSAL_LM'." in reason
+    assert vars(error) == attributes(value="SEQ_CLS", suggestion="CAUSAL_LM", config_class="CPTConfig")
 
 
 @pytest.mark.parametrize(
@@ -348,7 +366,7 @@ def test_missing(fitting: str | None, end: str) -> None:
         "  in PromptTuningConfig(task_type=None), used on MyModel",
         f"  Prompt learning needs a task type: PEFT picks the model class by it.{end}",
     ]
-    assert (error.value, error.suggestion) == (None, fitting)
+    assert vars(error) == attributes(value=None, suggestion=fitting, config_class="PromptTuningConfig")
 
 
 def test_short(value: object) -> None:
@@ -365,6 +383,26 @@ def test_short_says_how_long_a_text_was() -> None:
     assert short("x" * 201) == "'" + "x" * 59 + "...' (201 characters)"
     assert short("x" * 1_234_567).endswith("' (1,234,567 characters)")
     assert short("x" * 200) == repr("x" * 200)
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("\t" * 198 + "xx", repr("\t" * 198 + "xx")),
+        ("\t" * 199 + "x", "'" + "\\t" * 29 + "\\...' (200 characters)"),
+        ("\U000e0001" * 200, "'" + "\\U000e0001" * 5 + "\\U000e000...' (200 characters)"),
+    ],
+    ids=["fits", "one too many", "long escapes"],
+)
+def test_short_counts_escapes(value: str, shown: str) -> None:
+    """A text whose escapes take more than twice the longest one's space is cut like one that is too long."""
+    assert short(value) == shown
+
+
+def test_the_sentence_holds_short_texts_whole() -> None:
+    """PEFT's sentence shows a text of up to 200 characters as PEFT does, and the start of a longer one."""
+    for text, shown in (("x" * 200, "x" * 200), ("x" * 201, "x" * 60 + "...")):
+        assert str(invalid(text, WORDS, where="{}")).splitlines()[0] == f"Invalid task type: '{shown}'. {SENTENCE}"
 
 
 def test_errors_of_the_rule_are_value_errors(value: object) -> None:

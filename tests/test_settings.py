@@ -106,12 +106,26 @@ def test_an_unknown_word_is_on(text: str) -> None:
         assert word in complaint
 
 
+def test_a_long_word_is_cut() -> None:
+    """A word of up to 40 characters is shown whole, of a longer one the first 40."""
+    for word, shown in (("x" * 40, "x" * 40), ("x" * 41, "x" * 40 + "...")):
+        _, complaint = _settings.parse_variable(word)
+        assert f"PEFT_STRICT={shown!r} is" in str(complaint)
+
+
 def test_a_huge_word_is_cut() -> None:
     """The complaint stays one short line."""
     _, complaint = _settings.parse_variable("x\n" * 100_000)
     assert complaint is not None
     assert len(complaint) < 300
     assert "\n" not in complaint
+
+
+def test_a_new_state() -> None:
+    """Nothing is switched on, decided, patched or wrong before somebody says so; the modes are the defaults."""
+    new = _settings.State()
+    assert (new.on, new.decided, new.installs, new.problem) == (False, False, [], None)
+    assert (new.invalid, new.misfit) == DEFAULTS
 
 
 def test_the_state_is_found_again(off: None) -> None:

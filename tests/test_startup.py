@@ -296,6 +296,13 @@ def test_set_after_start(version: str) -> None:
     assert start(clean(version), "-c", code) == Result(0, UNREAD, "")
 
 
+@pytest.mark.parametrize("word", ["1", "0"])
+def test_variable_overruled_by_code(word: str) -> None:
+    """Once code has decided, the status does not ask whether the variable was read."""
+    result = start(clean(HERE), "-c", f"import peft_strict; peft_strict.disable(); {STATUS}", PEFT_STRICT=word)
+    assert result == Result(0, "<peft_strict: off>\n", "")
+
+
 # -- sitecustomize ---------------------------------------------------------------------------------------------------
 
 

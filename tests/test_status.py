@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import pickle
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from peft_strict import Status
+from peft_strict._settings import State
+from peft_strict._status import examine
 
 from .interpreters import World, on_each_peft, on_the_real_peft
 
@@ -17,6 +21,10 @@ SHOWN = {
     "off": ({"state": "off"}, "<peft_strict: off>"),
     "off-with-note": ({"state": "off", "note": "call me"}, "<peft_strict: off (call me)>"),
     "armed": ({"state": "armed"}, '<peft_strict: armed, waiting for "import peft">'),
+    "armed, other modes": (
+        {"state": "armed", "misfit": "raise"},
+        "<peft_strict: armed, waiting for \"import peft\", invalid='raise', misfit='raise'>",
+    ),
     "guarding": (
         {"state": "guarding", "classes": 45, "peft_version": "0.21.2"},
         "<peft_strict: guarding 45 config classes, PEFT 0.21.2>",
@@ -67,6 +75,42 @@ def test_unhashable() -> None:
     """A status is compared by what it says, so it has no hash."""
     with pytest.raises(TypeError, match="unhashable"):
         hash(Status(state="off", **BASE))
+
+
+HALF, WHOLE = types.ModuleType("peft"), types.ModuleType("peft")
+HALF.__spec__ = types.SimpleNamespace(_initializing=True)  # type: ignore[assignment]
+REMOVED = "our import hook was removed; call enable() again"
+
+
+@pytest.mark.parametrize(
+    ("changes", "module", "is_armed", "expected"),
+    [
+        ({}, None, False, {"state": "off", "note": None}),
+        ({"on": True}, None, True, {"state": "armed"}),
+        ({"on": True}, HALF, True, {"state": "armed"}),
+        ({"on": True}, None, False, {"state": "not guarding", "problem": REMOVED}),
+        ({"on": True, "problem": "X"}, HALF, False, {"state": "not guarding", "problem": REMOVED}),
+        ({"on": True, "problem": "X"}, WHOLE, False, {"state": "not guarding", "problem": "X"}),
+    ],
+    ids=["off", "armed", "half imported", "not armed", "neither", "problem"],
+)
+def test_before_peft_is_guarded(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], module: object, is_armed: bool, expected: object
+) -> None:
+    """What is said where PEFT is not there, is half imported, or could not be guarded."""
+    monkeypatch.setitem(sys.modules, "peft", module)
+    monkeypatch.delenv("PEFT_STRICT", raising=False)
+    state = State()
+    for name, value in changes.items():
+        setattr(state, name, value)
+    assert examine(state, is_armed=is_armed) == {**BASE, **expected}
+
+
+@pytest.mark.parametrize(("word", "is_noted"), [("1", True), ("warn", True), ("0", False), ("", False)])
+def test_a_variable_that_was_not_read(monkeypatch: pytest.MonkeyPatch, word: str, is_noted: bool) -> None:
+    """While off, a variable that says "on" is explained: it was set too late."""
+    monkeypatch.setenv("PEFT_STRICT", word)
+    assert ("only read at start" in str(examine(State(), is_armed=False)["note"])) is is_noted
 
 
 @on_each_peft

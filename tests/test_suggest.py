@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import enum
+import functools
 import importlib.util
 import json
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from peft_strict import _suggest
 from peft_strict._suggest import Hint, hint, misspelled
 
 FOUR = ("SEQ_CLS", "SEQ_2_SEQ_LM", "CAUSAL_LM", "TOKEN_CLS")  # PEFT 0.2 and 0.3
@@ -191,6 +193,13 @@ def test_hostile_objects():
         def __dict__(self):
             raise RuntimeError
 
+    class OddEnum(enum.Enum):
+        A = 1
+
+        @property
+        def __dict__(self):
+            return 3
+
     class HostileList(list):
         def __iter__(self):
             raise RuntimeError
@@ -200,7 +209,8 @@ def test_hostile_objects():
     itself: list = []
     itself.append(itself)
     values = [Hostile(), HostileClass, HostileList(["x"]), itself, [itself], "\ud800\udfff", "\x00", b"\xff\xfe", ""]
-    values += [HostileEnum.A, object.__new__(HostileEnum), "<" * 200, "\ufdfa" * 200, "task_" * 40, "for" * 60]
+    values += [HostileEnum.A, object.__new__(HostileEnum), OddEnum.A]
+    values += ["<" * 200, "\ufdfa" * 200, "task_" * 40, "for" * 60]
     for value in values:
         assert hint(value, SIX) == Hint()
         assert misspelled(value, SIX) is None
@@ -339,6 +349,58 @@ def test_lists_in_one_text(value):
 def test_negations(pattern, name):
     """What is said not to be meant is not suggested."""
     assert hint(pattern.format(name), SIX) == Hint()
+
+
+@pytest.mark.parametrize(
+    ("value", "name"),
+    [
+        ("token-clas sification", "TOKEN_CLS"),
+        ("quest ion-answering", "QUESTION_ANS"),
+        ("text-classific-ation", "SEQ_CLS"),
+        ("summa-rization", "SEQ_2_SEQ_LM"),
+    ],
+)
+def test_separators_in_the_wrong_place(value, name):
+    """A separator inside of a word does not hide the task."""
+    assert hint(value, SIX) == Hint(task_type=name)
+
+
+@pytest.mark.parametrize(
+    ("value", "task"),
+    [
+        ("speech question answering", "audio processing"),
+        ("speech token classification", "audio classification"),
+        ("multimodal-question-answering", "vision-language modeling"),
+        ("multimodal classification", "vision-language modeling"),
+        ("diffusion classification", "diffusion"),
+    ],
+)
+def test_tasks_that_are_not_about_text(value, task):
+    """A word for sound, sight or the like rules out the tasks about text, whatever stands beside it."""
+    assert hint(value, SIX) == Hint(leave_out=task)
+
+
+@pytest.mark.parametrize("value", ["QCLS", "sels", "EQCS", "usallm", "AUSALM"])
+def test_two_letters_missing_from_a_short_name(value):
+    """What is left of a short name without two of its letters is too little to know it by."""
+    assert hint(value, SIX) == Hint()
+
+
+@given(st.text("abc", max_size=7), st.text("abc", max_size=7))
+@example("bcbabc", "acb")
+def test_slips_are_counted(a, b):
+    """Letters put in, left out, changed or swapped with their neighbour count one each, up to four."""
+
+    @functools.cache
+    def count(a, b):
+        if not a or not b:
+            return len(a) + len(b)
+        ways = [count(a[1:], b) + 1, count(a, b[1:]) + 1, count(a[1:], b[1:]) + (a[0] != b[0])]
+        if len(a) > 1 and len(b) > 1 and a[:2] == b[1::-1]:
+            ways.append(count(a[2:], b[2:]) + 1)
+        return min(ways)
+
+    assert _suggest._edits(a, b) == min(count(a, b), 4)
 
 
 def test_import_is_light():

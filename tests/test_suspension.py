@@ -169,6 +169,19 @@ def test_generators(strict: None) -> None:
     assert is_checked()
 
 
+def test_a_block_that_ends_in_another_context(strict: None) -> None:
+    """A generator that is closed elsewhere than it was started suspends nothing there."""
+
+    def steps() -> Iterator[bool]:
+        with suspended():
+            yield is_checked()
+
+    generator = steps()
+    assert not contextvars.copy_context().run(next, generator)
+    generator.close()
+    assert is_checked()
+
+
 def test_switching_inside(off: None) -> None:
     """``enable()`` and ``disable()`` work inside a block, and show outside of it."""
     with suspended():

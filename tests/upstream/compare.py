@@ -96,15 +96,22 @@ def run_tests(
         report, witness = pathlib.Path(temporary, "report.xml"), pathlib.Path(temporary, "witness.json")
         environment = {name: value for name, value in os.environ.items() if name != "PEFT_STRICT"}
         # the folder of the plugin alone: our own `tests` must not be in the way of theirs
-        path = [str(part) for part in (extra_path, temporary) if part is not None]
-        shutil.copy(pathlib.Path(__file__).with_name("witness.py"), pathlib.Path(temporary, "peft_strict_witness.py"))
+        plugin = _made(pathlib.Path(temporary, "plugin"))
+        path = [str(part) for part in (extra_path, plugin) if part is not None]
+        shutil.copy(pathlib.Path(__file__).with_name("witness.py"), plugin / "peft_strict_witness.py")
+        work = shutil.copytree(folder, pathlib.Path(temporary, "work"))  # some tests write where they run
         environment.update(PYTHONPATH=os.pathsep.join(path), PEFT_STRICT_WITNESS=str(witness))
         environment.update(HF_HUB_OFFLINE="1", HF_ENDPOINT="http://127.0.0.1:9")  # where nothing answers
         if strict:
             environment["PEFT_STRICT"] = "1"
         command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "peft_strict_witness"]
-        command += [f"--junitxml={report}", *options, *(f"{tests_in(folder).name}/{file}" for file in files)]
-        output = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        command += [
+            "--continue-on-collection-errors",
+            f"--junitxml={report}",
+            *options,
+            *(f"{tests_in(folder).name}/{file}" for file in files),
+        ]
+        output = subprocess.run(command, cwd=work, env=environment, capture_output=True, text=True, check=False)
         if not report.exists():
             raise RuntimeError(f"pytest wrote no report:\n{output.stdout[-3000:]}\n{output.stderr[-3000:]}")
         cases = list(ElementTree.parse(report).iter("testcase"))
