@@ -1,15 +1,13 @@
 """Switching on and off, now or as soon as PEFT is imported.
 
 Imported at the start of every interpreter where ``PEFT_STRICT`` is set, so at module level it imports only what is
-always loaded: no wrapt, no PEFT, no typing.
+always loaded: no wrapt, no PEFT, no typing, no ``__future__``, which is why its annotations are in quotes.
 
 Before PEFT is imported, a finder stands by at the front of ``sys.meta_path``. It imports nothing while a module is
 being looked for: that holds the import lock, and a second thread can then wait for ever (CPython 3.9 to 3.13). It lets
 the finders behind it find ``peft``, puts a loader around the real one, and patches when the real one has executed the
 package. It stays, so that a PEFT that is imported again is guarded again.
 """
-
-from __future__ import annotations
 
 import sys
 
@@ -29,10 +27,10 @@ if TYPE_CHECKING:
 class _Around:
     """Stands around the real loader of ``peft``, and passes on whatever it is asked for."""
 
-    def __init__(self, real: Any) -> None:
+    def __init__(self, real: "Any") -> None:
         self.__dict__["_real"] = real
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> "Any":
         if name == "_real":  # not set yet: being unpickled or copied
             raise AttributeError(name)
         return getattr(self._real, name)
@@ -41,11 +39,11 @@ class _Around:
 class Loader(_Around):
     """Patches when the real loader has executed the package."""
 
-    def create_module(self, spec: ModuleSpec) -> Any:
+    def create_module(self, spec: "ModuleSpec") -> "Any":
         """Leave the making of the module to the real loader."""
         return self._real.create_module(spec)
 
-    def exec_module(self, module: ModuleType) -> None:
+    def exec_module(self, module: "ModuleType") -> None:
         """Take ourselves out of the module, have it executed, then patch. A failing import stays as it is."""
         spec: Any = module.__spec__
         if spec is not None and spec.loader is self:
@@ -61,7 +59,7 @@ class Loader(_Around):
 class LegacyLoader(_Around):
     """The same for a loader without ``exec_module``, which is what ``zipimport`` has before CPython 3.10."""
 
-    def load_module(self, name: str) -> ModuleType:
+    def load_module(self, name: str) -> "ModuleType":
         """Have the module made and executed, then patch."""
         module: ModuleType = self._real.load_module(name)
         complaint = _patch()
@@ -81,8 +79,8 @@ class Finder:
         self.peft_strict_state = state
 
     def find_spec(
-        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
-    ) -> ModuleSpec | None:
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
         """Return what the finders behind us find for ``peft``, with our loader around theirs."""
         if name != "peft":
             return None
@@ -100,7 +98,7 @@ class Finder:
         return None
 
 
-def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> Status:
+def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> "Status":
     """Make PEFT refuse every wrong ``task_type``, from now on or from its import on.
 
     Idempotent; a later call changes the settings, and guards again what somebody else has unguarded in between.
@@ -140,7 +138,7 @@ def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> S
     return status()
 
 
-def disable() -> Status:
+def disable() -> "Status":
     """Undo `enable`: put every class attribute back as it was, and stop waiting for PEFT. Idempotent.
 
     Where somebody else has patched on top of us, theirs is left in place and ours below it does nothing any more.
@@ -151,11 +149,11 @@ def disable() -> Status:
         state.decided = True
         for known in _states():
             _undo(known)
-        sys.meta_path[:] = [finder for finder in sys.meta_path if not _is_ours(finder)]
+        _set_finders()
     return status()
 
 
-def status() -> Status:
+def status() -> "Status":
     """Tell what is guarded now, from the live classes of PEFT. Imports neither PEFT nor anything heavy."""
     from ._status import Status, examine
 
@@ -193,17 +191,25 @@ def _switch_on(invalid: str, misfit: str) -> None:
         if type(first) is not Finder:
             for other in _states()[1:]:
                 _undo(other)
-            kept = [finder for finder in sys.meta_path if not _is_ours(finder)]
-            sys.meta_path[:] = [Finder(), *kept]
+            _set_finders(Finder())
 
 
-def _states() -> list[State]:
+def _set_finders(*ours: Finder) -> None:
+    """Put these, and nothing else of ours, in front of ``sys.meta_path``.
+
+    In a new list: a thread that is importing walks the old one by position, and would miss what is behind a finder that
+    is taken out of it.
+    """
+    sys.meta_path = [*ours, *(finder for finder in sys.meta_path if not _is_ours(finder))]
+
+
+def _states() -> "list[State]":
     """Return our state, then that of another copy of our code that was imported while we were off, if it is on."""
     carried = [getattr(finder, "peft_strict_state", state) for finder in sys.meta_path]
     return [state, *(other for other in carried if other is not state)]
 
 
-def _undo(known: State) -> None:
+def _undo(known: "State") -> None:
     known.on = False
     known.problem = None
     for install in known.installs:
@@ -214,7 +220,7 @@ def _is_ours(finder: object) -> bool:
     return hasattr(finder, "peft_strict_state")
 
 
-def _patch() -> str | None:
+def _patch() -> "str | None":
     """Patch the PEFT that is imported, and return a sentence if that failed. Leaves nothing half done."""
     try:
         from . import _patching  # before the lock: an import that waits for another must not hold it
@@ -229,7 +235,7 @@ def _patch() -> str | None:
     return None
 
 
-def _patch_when_complete(peft: ModuleType) -> str | None:
+def _patch_when_complete(peft: "ModuleType") -> "str | None":
     if _is_initializing(peft):
         try:
             import peft as complete  # waits if another thread is importing it
@@ -244,11 +250,11 @@ def _patch_when_complete(peft: ModuleType) -> str | None:
     return _patch()
 
 
-def _is_initializing(module: ModuleType) -> bool:
+def _is_initializing(module: "ModuleType") -> bool:
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
 
 
-def _patch_at_end_of_import(peft: ModuleType) -> None:
+def _patch_at_end_of_import(peft: "ModuleType") -> None:
     """Patch when the import of PEFT that runs on this very thread is over.
 
     The import system marks the end by setting ``_initializing`` on the spec (CPython 3.9 to 3.13), so for that long
@@ -259,7 +265,7 @@ def _patch_at_end_of_import(peft: ModuleType) -> None:
     if getattr(plain, "peft_strict_waits", False):
         return
 
-    def ended(self: Any, value: bool) -> None:
+    def ended(self: "Any", value: bool) -> None:
         self.__class__ = plain
         self.__dict__["_initializing"] = value
         if not value and sys.modules.get("peft") is peft:

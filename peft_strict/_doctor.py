@@ -38,13 +38,12 @@ def run(*, as_json: bool) -> int:
 def _probes() -> list[dict[str, Any]]:
     """Run both processes side by side, and return what each found."""
     with contextlib.ExitStack() as stack:
-        children = [stack.enter_context(_start(is_strict)) for is_strict in (False, True)]
-        for child in children:
-            stack.callback(child.kill)  # for Ctrl-C; no effect on one that has ended
+        children = [stack.enter_context(_started(is_strict)) for is_strict in (False, True)]
         return [_result(child) for child in children]
 
 
-def _start(is_strict: bool) -> subprocess.Popen[str]:
+@contextlib.contextmanager
+def _started(is_strict: bool) -> Iterator[subprocess.Popen[str]]:
     environment = {name: value for name, value in os.environ.items() if name != _settings.VARIABLE}
     environment["HF_HUB_OFFLINE"] = "1"
     if is_strict:
@@ -52,7 +51,14 @@ def _start(is_strict: bool) -> subprocess.Popen[str]:
     code = _CHILD.format(path=sys.path, strict=is_strict)
     command = [sys.executable, *_wiring.interpreter_options(), "-c", code]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True)
+    with subprocess.Popen(
+        command, env=environment, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, text=True
+    ) as child:
+        try:
+            yield child
+        finally:  # for Ctrl-C, after which Popen itself waits only a moment; no effect on one that has ended
+            child.kill()
+            child.wait()
 
 
 def _result(child: subprocess.Popen[str]) -> dict[str, Any]:

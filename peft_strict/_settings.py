@@ -3,8 +3,6 @@
 Imported at the start of every interpreter where ``PEFT_STRICT`` is set, so it imports only what is always loaded.
 """
 
-from __future__ import annotations
-
 import _thread
 import os
 import sys
@@ -59,7 +57,7 @@ class State:
         self.lock = _thread.RLock()
 
 
-def current_state() -> State:
+def current_state() -> "State":
     """Return the state that our finder on ``sys.meta_path`` carries, or a new one where there is none."""
     for finder in sys.meta_path:
         found = getattr(finder, "peft_strict_state", None)
@@ -71,7 +69,7 @@ def current_state() -> State:
 state = current_state()
 
 
-def nearest(word: object, allowed: tuple[str, ...]) -> str | None:
+def nearest(word: object, allowed: "tuple[str, ...]") -> "str | None":
     """Return the allowed word that ``word`` is closest to, or ``None``."""
     import difflib
 
@@ -88,7 +86,7 @@ def _shown(word: object) -> str:
         return f"<{type(word).__name__}>"
 
 
-def mode_error(**modes: object) -> ValueError | None:
+def mode_error(**modes: object) -> "ValueError | None":
     """Return the error for the first of ``invalid`` and ``misfit`` that is no mode, with the nearest allowed word."""
     for name, word in modes.items():
         allowed = INVALID_MODES if name == "invalid" else MISFIT_MODES
@@ -100,7 +98,7 @@ def mode_error(**modes: object) -> ValueError | None:
     return None
 
 
-def parse_variable(text: str | None) -> tuple[tuple[str, str] | None, str | None]:
+def parse_variable(text: "str | None") -> "tuple[tuple[str, str] | None, str | None]":
     """Read the value of ``PEFT_STRICT``.
 
     Args:

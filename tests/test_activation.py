@@ -562,6 +562,22 @@ def test_foreign_finder_in_front(passes) -> None:
 
 
 @on_each_peft
+def test_switched_off_during_an_import(passes) -> None:
+    """An import that is being looked for while we go from ``sys.meta_path`` still asks every finder behind ours."""
+    passes("""
+        import sys, peft_strict
+        class Interferes:
+            def find_spec(self, name, path=None, target=None):
+                peft_strict.disable()
+        peft_strict.enable()
+        at = sys.meta_path.index(next(f for f in sys.meta_path if getattr(f, "__name__", "") == "PathFinder"))
+        sys.meta_path.insert(at, Interferes())
+        sys.modules.pop("colorsys", None)
+        import colorsys
+    """)
+
+
+@on_each_peft
 def test_finder_removed_by_somebody(passes) -> None:
     """Where somebody took our finder away, the status says so; enable() repairs."""
     passes("""

@@ -147,7 +147,7 @@ def test_a_function_looks_the_same(before: snapshot.Snapshot, function: Callable
 def test_what_is_known_to_differ(before: snapshot.Snapshot) -> None:
     """The list of what a patched class shows that a plain one does not; it should not grow (R23)."""
     peft_strict.enable()
-    assert type(vars(LoraConfig)["__init__"]) is wrapt.FunctionWrapper
+    assert isinstance(vars(LoraConfig)["__init__"], wrapt.FunctionWrapper)
     assert LoraConfig.__init__ == LoraConfig.__init__
     assert hash(LoraConfig.__init__) == hash(LoraConfig.__init__)
     for duplicate in (pickle.dumps, copy.copy):

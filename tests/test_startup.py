@@ -146,7 +146,7 @@ def test_set_loads_two_light_modules(version: str) -> None:
     without, with_it = (
         set(start(clean(version), "-c", MODULES, **variables).stdout.split()) for variables in ({}, {"PEFT_STRICT": 1})
     )
-    assert with_it - without == {*LIGHT, "__future__"}
+    assert with_it - without == set(LIGHT)
     assert not {"wrapt", "inspect", "asyncio", "peft", "torch", "typing", "re"} & (with_it - without)
 
 
@@ -176,7 +176,6 @@ def test_left_over_hook(version: str, tmp_path: Path, leave: str) -> None:
 FAILURES = {
     "unknown-word": ("", "enabled"),
     "our-code-fails": ("import peft_strict._activation as a; a.parse_variable = None", "1"),
-    "nowhere-to-wait": ("import sys; sys.meta_path = tuple(sys.meta_path)", "1"),
 }
 
 

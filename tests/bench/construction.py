@@ -1,15 +1,20 @@
 """What a config costs: ``LoraConfig(task_type="CAUSAL_LM")`` under each guard, and what each guard catches.
 
-Every variant runs in processes of its own, in turn, so that no variant meets the caches another one left. CPU time of
-the thread is measured, which other programs on the machine disturb least.
+Every variant has a process of its own, so that none meets the caches another one left. They take turns of some
+milliseconds, so that a machine that is faster now and slower then is so for all of them. CPU time of the thread is
+measured, which other programs on the machine disturb least.
 """
 
 from __future__ import annotations
 
+import contextlib
+import importlib.metadata
 import json
-import statistics
 import subprocess
 import sys
+from collections.abc import Callable
+
+from . import harness
 
 # How each variant is put on PEFT's own class before anything is measured.
 VARIANTS = {
@@ -41,7 +46,7 @@ def measure(count):
     start = time.thread_time()
     for _ in range(count):
         LoraConfig(task_type="CAUSAL_LM")
-    return (time.thread_time() - start) / count * 1e6
+    return (time.thread_time() - start) / count
 def caught(action):
     try:
         action()
@@ -56,47 +61,46 @@ def load():
             json.dump({{"peft_type": "LORA", "task_type": "CASUAL_LM"}}, file)
         PeftConfig.from_pretrained(folder)
 measure(8000)
-found = {{"us": [measure(4000) for _ in range(15)]}}
-found["caught"] = [caught(lambda: LoraConfig(task_type="CASUAL_LM")), caught(assign), caught(load)]
-json.dump(found, sys.stdout)
+print(json.dumps([caught(lambda: LoraConfig(task_type="CASUAL_LM")), caught(assign), caught(load)]), flush=True)
+for line in sys.stdin:
+    print(measure(int(line)), flush=True)
 """
+TURN = 1000  # constructions
 
 
-def _run(variant: str) -> dict[str, list[float]]:
-    code = WORKER.format(setup=VARIANTS[variant])
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
-    if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1] if done.stderr.strip() else f"exit {done.returncode}"
-        return {"error": [reason]}  # type: ignore[list-item]
-    return json.loads(done.stdout)  # type: ignore[no-any-return]
-
-
-def table(rounds: int = 3) -> list[str]:
-    """Return the lines of the Markdown table; ``rounds`` processes for each variant, in turn."""
-    times: dict[str, list[float]] = {variant: [] for variant in VARIANTS}
-    caught: dict[str, list[float]] = {}
-    errors: dict[str, str] = {}
-    for _ in range(rounds):
+def table(rounds: int = 150) -> list[str]:
+    """Return the lines of the Markdown table."""
+    with contextlib.ExitStack() as stack:
+        caught, cases = {}, {}
         for variant in VARIANTS:
-            found = _run(variant)
-            if "error" in found:
-                errors[variant] = str(found["error"][0])
-                continue
-            times[variant] += found["us"]
-            caught[variant] = found["caught"]
-    plain = times["plain PEFT"]
-    lines = [
-        '| `LoraConfig(task_type="CAUSAL_LM")` | median | ratio | best | ratio | typo | assignment | saved config |',
-        "|---|--:|--:|--:|--:|:-:|:-:|:-:|",
+            worker = stack.enter_context(_worker(variant))
+            caught[variant] = json.loads(worker.stdout.readline() or "null")
+            if caught[variant] is None:
+                print(f"{variant} cannot be applied and is left out", file=sys.stderr)
+            else:
+                cases[variant] = _turn(worker)
+        rows = harness.side_by_side(cases, rounds)
+    first, under, *lines = harness.table('`LoraConfig(task_type="CAUSAL_LM")`', rows)
+    marks = [" | ".join("caught" if mark else "silent" for mark in caught[row.name]) for row in rows]
+    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("peft", "wrapt"))
+    return [
+        f"{first} typo | assignment | saved config |",
+        f"{under}:-:|:-:|:-:|",
+        *(f"{line} {mark} |" for line, mark in zip(lines, marks)),
+        "",
+        f"{harness.machine()}, {versions}, {rounds} rounds.",
     ]
-    for variant, measured in times.items():
-        if not measured:
-            lines.append(f"| {variant} | cannot be applied: {errors[variant][:80]} | | | | | | |")
-            continue
-        middle, best = statistics.median(measured), min(measured)
-        marks = " | ".join("caught" if mark else "silent" for mark in caught[variant])
-        lines.append(
-            f"| {variant} | {middle:.2f} us | {middle / statistics.median(plain):.2f}x "
-            f"| {best:.2f} us | {best / min(plain):.2f}x | {marks} |"
-        )
-    return lines
+
+
+def _worker(variant: str) -> subprocess.Popen[str]:
+    code = WORKER.format(setup=VARIANTS[variant])
+    return subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True)
+
+
+def _turn(worker: subprocess.Popen[str]) -> Callable[[], float]:
+    def run() -> float:
+        worker.stdin.write(f"{TURN}\n")
+        worker.stdin.flush()
+        return float(worker.stdout.readline())
+
+    return run
