@@ -26,12 +26,13 @@ class TaskTypeGuard:
         _self_peft_strict_watch: The rules; marks it as ours.
     """
 
-    __slots__ = ("_members", "_self_original", "_self_peft_strict_watch", "_state", "_type")
+    __slots__ = ("_members", "_newcomers", "_self_original", "_self_peft_strict_watch", "_state", "_type")
 
     def __init__(self, original: Any, watch: Watch) -> None:
         self._self_original = original
         self._self_peft_strict_watch = watch
         self._members = watch.vocabulary.members
+        self._newcomers = watch.newcomers
         self._state = watch.state
         self._type = watch.release.task_type
 
@@ -44,16 +45,17 @@ class TaskTypeGuard:
         return self._default()
 
     def __set__(self, instance: Any, value: Any) -> None:
-        watch = self._self_peft_strict_watch
-        if type(value) is str and value in self._members and self._state.on:
-            value = self._members[value]
-        elif value is not None and type(value) is not self._type:
-            value, error = watch.assigned(instance, value)
-            if error is not None:
-                __tracebackhide__ = True  # pytest then ends on the user's line
-                raise error
-        if watch.newcomers:
-            error = watch.welcome(instance, sys._getframe(1))
+        if type(value) is not self._type and value is not None:
+            member = self._members.get(value) if type(value) is str else None
+            if member is not None and self._state.on:
+                value = member
+            else:
+                value, error = self._self_peft_strict_watch.assigned(instance, value)
+                if error is not None:
+                    __tracebackhide__ = True  # pytest then ends on the user's line
+                    raise error
+        if self._newcomers:
+            error = self._self_peft_strict_watch.welcome(instance, sys._getframe(1))
             if error is not None:
                 __tracebackhide__ = True
                 raise error

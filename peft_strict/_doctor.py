@@ -9,7 +9,7 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any, Optional
 
-from . import _probe, _settings, _wiring
+from . import _probe, _standby, _wiring
 from ._console import complain, report, shown
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def _probes() -> list[dict[str, Any]]:
 
 @contextlib.contextmanager
 def _started(is_strict: bool) -> Iterator[subprocess.Popen[str]]:
-    environment = {name: value for name, value in os.environ.items() if name != _settings.VARIABLE}
+    environment = {name: value for name, value in os.environ.items() if name != _standby.VARIABLE}
     environment["HF_HUB_OFFLINE"] = "1"
     if is_strict:
-        environment[_settings.VARIABLE] = "1"
+        environment[_standby.VARIABLE] = "1"
     code = _CHILD.format(path=sys.path, strict=is_strict)
     command = [sys.executable, *_wiring.interpreter_options(), "-c", code]
     pipe = subprocess.PIPE
@@ -95,8 +95,8 @@ def _findings(plain: dict[str, Any], strict: dict[str, Any]) -> dict[str, Any]:
 
 def _activation(plain: dict[str, Any], strict: dict[str, Any]) -> dict[str, Any]:
     """Say how the checks can be switched on here. Whether the ``.pth`` file is live was seen in the processes."""
-    variable = os.environ.get(_settings.VARIABLE)
-    modes, _ = _settings.parse_variable(variable)
+    variable = os.environ.get(_standby.VARIABLE)
+    modes, _ = _standby.parse_variable(variable)
     always_on = bool(plain.get("is_armed"))
     return {
         "pth": _wiring.pth_files(),
@@ -130,7 +130,7 @@ def _short(result: str) -> str:
 def _activation_lines(activation: dict[str, Any]) -> Iterator[str]:
     files = ", ".join(map(shown, activation["pth"])) or "not in site-packages"
     yield f"{_wiring.PTH_NAME:<17}{files} ({'live' if activation['pth_live'] else 'not live'})"
-    yield f"{_settings.VARIABLE:<17}{_variable(activation)}"
+    yield f"{_standby.VARIABLE:<17}{_variable(activation)}"
     source: Optional[str] = activation["sitecustomize"]
     yield f"{'sitecustomize':<17}{shown(source) if source else 'none'}"
     if activation["on_without_variable"]:
@@ -158,4 +158,4 @@ def _verdict(findings: dict[str, Any]) -> Iterator[str]:
         yield f"MISSED: {', '.join(findings['missed'])}"
         yield f"status: {findings['status']}"
     if not findings["activation"]["pth_live"]:
-        yield f"{_settings.VARIABLE} has no effect here: call peft_strict.enable(), or use peft-strict run."
+        yield f"{_standby.VARIABLE} has no effect here: call peft_strict.enable(), or use peft-strict run."

@@ -106,8 +106,8 @@ def _text(value: object) -> Optional[str]:
     return str.__str__(value) if issubclass(type(value), str) else None
 
 
-def _names(cls: Optional[type]) -> set[str]:
-    return {base.__name__ for base in cls.__mro__} if cls else set()
+def _names(cls: type) -> set[str]:
+    return {base.__name__ for base in cls.__mro__}
 
 
 def _package(thing: object) -> str:

@@ -144,7 +144,7 @@ def fitting(facts: Facts) -> Optional[str]:
         best = CAUSAL_LM
     else:
         best = next((kind for kind in _TYPED if kind in facts.kinds), "")
-    if not best and facts.kinds == {HEADLESS} and facts.text_inputs:
+    if facts.kinds == {HEADLESS} and facts.text_inputs:
         best = _FEATURE
     return best if best in facts.supported else None
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from ._peft import Release
-    from ._settings import State
+    from ._standby import State
 
 _TASKS = "MODEL_TYPE_TO_PEFT_MODEL_MAPPING"
 _DEEPEST = 100  # layers of wrappers to look through

@@ -24,7 +24,7 @@ def main(is_strict: bool) -> None:
 
     Whatever the imported libraries print goes to stderr.
     """
-    is_armed = "peft_strict._activation" in sys.modules  # by the .pth file or a sitecustomize: nobody else has run yet
+    is_armed = "peft_strict._standby" in sys.modules  # by the .pth file or a sitecustomize: nobody else has run yet
     stdout = os.dup(1)
     os.dup2(2, 1)
     warnings.simplefilter("ignore")

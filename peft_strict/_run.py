@@ -9,7 +9,7 @@ import sys
 import types
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import _settings
+from . import _standby
 from ._console import complain, shown
 from ._wiring import interpreter_options, pth_files
 
@@ -46,9 +46,9 @@ def run(arguments: Sequence[str]) -> int:
     except ValueError as error:
         complain(str(error))
         return 2
-    modes, _ = _settings.parse_variable(os.environ.get(_settings.VARIABLE))
+    modes, _ = _standby.parse_variable(os.environ.get(_standby.VARIABLE))
     if modes is None:
-        os.environ[_settings.VARIABLE] = "1"
+        os.environ[_standby.VARIABLE] = "1"
     if pth_files():
         return _run_anew(program)
     complain("peft_strict.pth is not live in this interpreter, so I guard this process, but not its children")
@@ -89,9 +89,7 @@ def _run_anew(program: _Program) -> int:
 
 def _run_here(program: _Program) -> int:
     """Run the program in this process, after what the ``.pth`` file would have done."""
-    from . import _activation
-
-    _activation.start()
+    _standby.start()
     sys.argv = [program.target, *program.arguments]
     if not (sys.flags.isolated or getattr(sys.flags, "safe_path", False)):
         sys.path[0] = _first_folder(program)

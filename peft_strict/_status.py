@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from ._settings import DEFAULT_INVALID, DEFAULT_MISFIT, VARIABLE, State, parse_variable
+from ._standby import DEFAULT_INVALID, DEFAULT_MISFIT, VARIABLE, State, parse_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

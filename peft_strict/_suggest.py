@@ -301,9 +301,9 @@ def _cost(squashed: str, words: Sequence[str], name: str) -> int:
 def _slip(word: str, part: str) -> int:
     """Return the cost of reading ``word`` as ``part`` of a member's name; 9 if it is no slip of it."""
     edits = _edits(word, part)
-    if edits == 0 or _concept(word) == _concept(part):
+    if _concept(word) == _concept(part):
         return 0
-    generous = len(part) > 7 or (len(part) == 6 and word[0] == part[0])
+    generous = len(part) > 7 or (len(part) > 5 and word[0] == part[0])
     if edits <= 1 + generous and edits < len(part):
         return edits
     rest = iter(part)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ._peft import Release
-    from ._settings import State
+    from ._standby import State
 
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
 

@@ -46,6 +46,7 @@ SYNONYMS = """
     caption captions captioning
     segment segmentation
     detect detection detector
+    modal modality modalities
     multimodal multimodality mllm lvlm vlm vl omni
     diffusion diffusers diffuser unet
     forecast forecasting
@@ -64,12 +65,13 @@ NEGATIONS = "not no non never without except but instead anti or and vs versus"
 
 # Neighbouring concepts that read as one.
 IDIOMS = (
+    (r"(?:-|cross) modal", "multimodal"),
+    (r"modal", "model"),
     (r"language model", "lm"),
     (r"seq(?: to| \?\d+)? seq|seq to \?[seq]{2,4}|\?[seq]{2,4} to seq", "seq2seq"),
     (r"encoder decoder", "seq2seq"),
     (r"text text", "text to text"),
     (r"- \?regressive", "causal"),
-    (r"- \?modal", "multimodal"),
     (r"\?re rank", "rerank"),
     (r"topic speech", "topic"),  # "hate speech" has nothing to do with sound
     (r"\?parts? - speech", "pos"),

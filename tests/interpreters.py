@@ -47,6 +47,7 @@ def environ(**variables: object) -> dict[str, str]:
     ours = (
         *("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"),
         *("PEFT_STRICT", "COVERAGE_PROCESS_START"),
+        "VIRTUAL_ENV",  # IPython would remark on it
     )
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, "HF_HUB_OFFLINE": "1", **{name: str(value) for name, value in variables.items()}}

@@ -82,7 +82,7 @@ def _run(script: str, environment: dict[str, str], out: str, err: str) -> None:
     sys.path[0] = os.path.dirname(script)
     sys.argv = [script]
     if environment.get("PEFT_STRICT"):  # as peft_strict.pth would have
-        importlib.import_module("peft_strict._activation").start()
+        importlib.import_module("peft_strict._standby").start()
     main = sys.modules["__main__"] = types.ModuleType("__main__")
     main.__file__ = script
     exec(compile(Path(script).read_text(), script, "exec"), vars(main))

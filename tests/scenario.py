@@ -48,7 +48,7 @@ class InFront:
 
 def finders():
     """Count our finders."""
-    return sum(type(finder).__module__ == "peft_strict._activation" for finder in sys.meta_path)
+    return sum(type(finder).__module__ == "peft_strict._standby" for finder in sys.meta_path)
 
 
 def ours():

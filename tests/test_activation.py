@@ -761,7 +761,7 @@ def test_forked_while_switching(passes) -> None:
     """A child forked while another thread was switching can switch and ask: it does not inherit a held lock."""
     passes("""
         import os, signal, threading, warnings, peft, peft_strict
-        from peft_strict._settings import state
+        from peft_strict._standby import state
         warnings.simplefilter("ignore")  # Python 3.12 warns about forking with threads
         peft_strict.enable()
         inside, done = threading.Event(), threading.Event()

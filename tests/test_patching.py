@@ -28,7 +28,7 @@ from peft.config import _check_and_remove_unused_kwargs
 import peft_strict
 from peft_strict import InvalidTaskTypeError
 from peft_strict._peft import live_release
-from peft_strict._settings import state
+from peft_strict._standby import state
 
 from .command_line import python
 from .subclass_kinds import KINDS

@@ -32,7 +32,7 @@ from hypothesis import strategies as st
 from peft import LoraConfig, TaskType
 
 import peft_strict
-from peft_strict import InvalidTaskTypeError, TaskTypeWarning, _check, _settings, _task_types
+from peft_strict import InvalidTaskTypeError, TaskTypeWarning, _check, _standby, _task_types
 
 from .ways_in.rows import registered_classes
 
@@ -387,10 +387,10 @@ def test_any_value_as_peft_type(strict: None, specimen: Specimen) -> None:
 @given(st.text(), st.sampled_from(["", "1", "on", "warn", "raise", "error", "off"]), st.sampled_from(["", " ", "\n"]))
 def test_any_word_in_the_environment(text: str, word: str, blank: str) -> None:
     """Whatever the variable says, it is read, and what is unknown switches on and is complained about in short."""
-    modes, complaint = _settings.parse_variable(text)
+    modes, complaint = _standby.parse_variable(text)
     assert complaint is None or (modes == ("raise", "warn") and len(complaint) < 1000)
-    assert _settings.parse_variable(f"{blank}{word.upper()}{blank}") == _settings.parse_variable(word)
-    assert _settings.parse_variable(word)[1] is None
+    assert _standby.parse_variable(f"{blank}{word.upper()}{blank}") == _standby.parse_variable(word)
+    assert _standby.parse_variable(word)[1] is None
 
 
 @tries(100)

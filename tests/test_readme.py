@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from peft_strict import _fit, _parse, _settings
+from peft_strict import _fit, _parse, _standby
 
 from .readme import generated, page, running, task_types, terminal, ways_map
 from .ways_in.rows import numbers
@@ -143,7 +143,7 @@ def test_words_of_the_variable() -> None:
     *known, (anything, says) = page.rows(page.table_after(README, "| `PEFT_STRICT` |"))
     modes = {
         "off": None,
-        "as `enable()`": (_settings.DEFAULT_INVALID, _settings.DEFAULT_MISFIT),
+        "as `enable()`": (_standby.DEFAULT_INVALID, _standby.DEFAULT_MISFIT),
         "report only; what PEFT itself cannot get past stays an error": ("warn", "warn"),
         "a type that does not fit the model is an error too": ("raise", "raise"),
     }
@@ -151,11 +151,11 @@ def test_words_of_the_variable() -> None:
     for words, meaning in known:
         found = re.findall(r"`(\w+)`", words) + ([""] if "empty" in words else [])
         listed.update(dict.fromkeys(found, modes[meaning]))
-    every = (*_settings._OFF_WORDS, *_settings._ON_WORDS, *_settings._WARN_WORDS, *_settings._RAISE_WORDS)
-    assert listed == {word: _settings.parse_variable(word)[0] for word in every}
+    every = (*_standby._OFF_WORDS, *_standby._ON_WORDS, *_standby._WARN_WORDS, *_standby._RAISE_WORDS)
+    assert listed == {word: _standby.parse_variable(word)[0] for word in every}
     assert (anything, says) == ("anything else", "on, with a line on stderr")
-    assert _settings.parse_variable("ture") == (modes["as `enable()`"], _settings.parse_variable("ture")[1])
-    assert _settings.parse_variable("ture")[1]
+    assert _standby.parse_variable("ture") == (modes["as `enable()`"], _standby.parse_variable("ture")[1])
+    assert _standby.parse_variable("ture")[1]
 
 
 def test_codes_of_misfits() -> None:

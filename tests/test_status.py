@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from peft_strict import Status
-from peft_strict._settings import State
+from peft_strict._standby import State
 from peft_strict._status import examine
 
 from .interpreters import World, on_each_peft, on_the_real_peft

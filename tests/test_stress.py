@@ -265,7 +265,7 @@ class Sequences(RuleBasedStateMachine):
 
     @invariant()
     def one_finder(self) -> None:
-        assert sum(type(finder).__module__ == "peft_strict._activation" for finder in sys.meta_path) == self.on
+        assert sum(type(finder).__module__ == "peft_strict._standby" for finder in sys.meta_path) == self.on
 
     # -- users
 
@@ -458,7 +458,7 @@ LEAKS = """
     import dataclasses, gc, sys, warnings
     import peft, peft_strict
     from peft import LoraConfig
-    from peft_strict._settings import state
+    from peft_strict._standby import state
 
     def cycle(number):
         peft_strict.enable()

@@ -372,6 +372,9 @@ def test_separators_in_the_wrong_place(value, name):
         ("speech token classification", "audio classification"),
         ("multimodal-question-answering", "vision-language modeling"),
         ("multimodal classification", "vision-language modeling"),
+        ("multi-modal-qa", "vision-language modeling"),
+        ("multi_modality_lm", "vision-language modeling"),
+        ("cross-modal LM", "vision-language modeling"),
         ("diffusion classification", "diffusion"),
     ],
 )

@@ -1,8 +1,8 @@
 """What a config costs: ``LoraConfig(task_type="CAUSAL_LM")`` under each guard, and what each guard catches.
 
 Every variant has a process of its own, so that none meets the caches another one left. They take turns of some
-milliseconds, so that a machine that is faster now and slower then is so for all of them. CPU time of the thread is
-measured, which other programs on the machine disturb least.
+milliseconds on one and the same processor, so that a machine that is faster now and slower then is so for all of them.
+CPU time of the thread is measured, which other programs on the machine disturb least.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ VARIANTS = {
 
 WORKER = """
 import json, os, sys, tempfile, time
+if hasattr(os, "sched_setaffinity"):
+    os.sched_setaffinity(0, {{min(os.sched_getaffinity(0))}})
 from peft import LoraConfig, PeftConfig
 {setup}
 def measure(count):

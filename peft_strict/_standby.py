@@ -1,0 +1,274 @@
+"""Standing by for ``import peft``: all that is loaded at the start of an interpreter where ``PEFT_STRICT`` is set.
+
+In one module, which imports only what is always loaded: no wrapt, no PEFT, no typing, no ``__future__``, which is why
+its annotations are in quotes. A module more costs every such start of Python 2 % more.
+
+A finder stands by at the front of ``sys.meta_path``. It imports nothing while a module is being looked for: that holds
+the import lock, and a second thread can then wait for ever (CPython 3.9 to 3.13). It lets the finders behind it find
+``peft``, puts a loader around the real one, and patches when the real one has executed the package. It stays, so that
+a PEFT that is imported again is guarded again.
+"""
+
+import _thread
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from importlib.machinery import ModuleSpec
+    from types import ModuleType
+    from typing import Any
+
+DEFAULT_INVALID = "raise"
+DEFAULT_MISFIT = "warn"
+
+VARIABLE = "PEFT_STRICT"
+_OFF_WORDS = ("", "0", "off", "no", "false")
+_ON_WORDS = ("1", "on", "yes", "true")
+_WARN_WORDS = ("warn",)
+_RAISE_WORDS = ("raise", "error")
+
+
+class State:
+    """All that changes at run time, in one object that outlives a reload of our modules.
+
+    It is reachable from our finder on ``sys.meta_path`` (see `current_state`), because IPython's ``%autoreload`` and
+    ``%reload_ext`` wipe the globals of the modules they reload.
+
+    Attributes:
+        decided: Whether the variable has been read, or code has said what it wants.
+        on: Whether the guards act. Read without a lock on every construction of a config.
+        invalid: What a wrong value meets, ``"raise"`` or ``"warn"``.
+        misfit: What a right value on the wrong model meets, ``"warn"``, ``"raise"`` or ``"ignore"``.
+        installs: What was patched, one entry for each imported copy of PEFT (filled by ``_patching``).
+        problem: Why PEFT could not be guarded, or ``None``.
+        lock: Held by whoever switches or patches.
+    """
+
+    __slots__ = ("decided", "installs", "invalid", "lock", "misfit", "on", "problem")
+
+    def __init__(self) -> None:
+        self.decided = False
+        self.on = False
+        self.invalid = DEFAULT_INVALID
+        self.misfit = DEFAULT_MISFIT
+        self.installs: list[Any] = []
+        self.problem: str | None = None
+        self.renew_lock()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew_lock)
+
+    def renew_lock(self) -> None:
+        """Take a new lock: a forked child inherits the old one, held if another thread was switching just then."""
+        self.lock = _thread.RLock()
+
+
+def current_state() -> "State":
+    """Return the state that our finder on ``sys.meta_path`` carries, or a new one where there is none."""
+    for finder in sys.meta_path:
+        found = getattr(finder, "peft_strict_state", None)
+        if found is not None:
+            return found  # type: ignore[no-any-return]
+    return State()
+
+
+state = current_state()
+
+
+def parse_variable(text: "str | None") -> "tuple[tuple[str, str] | None, str | None]":
+    """Read the value of ``PEFT_STRICT``.
+
+    Args:
+        text: The value, or ``None`` where the variable is not set. It is stripped and its case does not matter.
+
+    Returns:
+        The modes ``(invalid, misfit)``, or ``None`` for "off", and a sentence of complaint, or ``None``. An unknown
+        word switches on with the defaults: whoever sets a strictness switch wants strictness.
+    """
+    text = text or ""
+    word = text.strip().lower()
+    if word in _OFF_WORDS:
+        return None, None
+    if word in _WARN_WORDS:
+        return ("warn", "warn"), None
+    if word in _RAISE_WORDS:
+        return ("raise", "raise"), None
+    defaults = (DEFAULT_INVALID, DEFAULT_MISFIT)
+    if word in _ON_WORDS:
+        return defaults, None
+    shown = text if len(text) <= 40 else f"{text[:40]}..."
+    allowed = "1 on yes true, warn, raise error, 0 off no false"
+    return defaults, f"peft-strict: {VARIABLE}={shown!r} is not a word I know, so I am on. Allowed: {allowed}."
+
+
+class _Around:
+    """Stands around the real loader of ``peft``, and passes on whatever it is asked for."""
+
+    def __init__(self, real: "Any") -> None:
+        self.__dict__["_real"] = real
+
+    def __getattr__(self, name: str) -> "Any":
+        if name == "_real":  # not set yet: being unpickled or copied
+            raise AttributeError(name)
+        return getattr(self._real, name)
+
+
+class Loader(_Around):
+    """Patches when the real loader has executed the package."""
+
+    def create_module(self, spec: "ModuleSpec") -> "Any":
+        """Leave the making of the module to the real loader."""
+        return self._real.create_module(spec)
+
+    def exec_module(self, module: "ModuleType") -> None:
+        """Take ourselves out of the module, have it executed, then patch. A failing import stays as it is."""
+        spec: Any = module.__spec__
+        if spec is not None and spec.loader is self:
+            spec.loader = self._real
+        if getattr(module, "__loader__", None) is self:
+            module.__loader__ = self._real
+        self._real.exec_module(module)
+        complaint = patch()
+        if complaint is not None:
+            say(complaint)
+
+
+class LegacyLoader(_Around):
+    """The same for a loader without ``exec_module``, which is what ``zipimport`` has before CPython 3.10."""
+
+    def load_module(self, name: str) -> "ModuleType":
+        """Have the module made and executed, then patch."""
+        module: ModuleType = self._real.load_module(name)
+        complaint = patch()
+        if complaint is not None:
+            say(complaint)
+        return module
+
+
+class Finder:
+    """Waits for ``import peft``.
+
+    Attributes:
+        peft_strict_state: The state of peft-strict, for a copy of our code that is imported or reloaded later.
+    """
+
+    def __init__(self) -> None:
+        self.peft_strict_state = state
+
+    def find_spec(
+        self, name: str, path: "Sequence[str] | None" = None, target: "ModuleType | None" = None
+    ) -> "ModuleSpec | None":
+        """Return what the finders behind us find for ``peft``, with our loader around theirs."""
+        if name != "peft":
+            return None
+        finders = list(sys.meta_path)
+        behind = finders[finders.index(self) + 1 :] if self in finders else finders
+        for finder in behind:
+            find_spec = getattr(finder, "find_spec", None)
+            spec: ModuleSpec | None = find_spec(name, path, target) if find_spec is not None else None
+            if spec is not None:
+                if hasattr(spec.loader, "exec_module"):
+                    spec.loader = Loader(spec.loader)  # type: ignore[assignment]
+                elif hasattr(spec.loader, "load_module"):
+                    spec.loader = LegacyLoader(spec.loader)  # type: ignore[assignment]
+                return spec
+        return None
+
+
+def start() -> None:
+    """Do what ``PEFT_STRICT`` says. Called by ``peft_strict.pth`` at the start of the interpreter.
+
+    Virtual environments run every ``.pth`` twice (CPython issue 75723), so a second call does nothing. Never raises
+    and never writes to stdout: a problem is one line on stderr, if there is a stderr.
+    """
+    try:
+        if state.decided:
+            return
+        state.decided = True
+        modes, complaint = parse_variable(os.environ.get(VARIABLE))
+        if modes is not None:
+            switch_on(*modes)
+        if complaint is not None:
+            say(complaint)
+    except Exception as error:  # the interpreter must start whatever is wrong with us
+        say(f"peft-strict: not switched on: {type(error).__name__}: {error}")
+
+
+def switch_on(invalid: str, misfit: str) -> None:
+    """Set the modes, and stand by in front of everybody else."""
+    with state.lock:
+        state.invalid = invalid
+        state.misfit = misfit
+        state.on = True
+        first = sys.meta_path[0] if sys.meta_path else None
+        if type(first) is not Finder:
+            for other in _states()[1:]:
+                _undo(other)
+            _set_finders(Finder())
+
+
+def switch_off() -> None:
+    """Undo everything, and stop waiting for PEFT."""
+    with state.lock:
+        state.decided = True
+        for known in _states():
+            _undo(known)
+        _set_finders()
+
+
+def _set_finders(*ours: Finder) -> None:
+    """Put these, and nothing else of ours, in front of ``sys.meta_path``.
+
+    In a new list: a thread that is importing walks the old one by position, and would miss what stands behind a finder
+    that is taken out of it.
+    """
+    sys.meta_path = [*ours, *(finder for finder in sys.meta_path if not _is_ours(finder))]
+
+
+def _states() -> "list[State]":
+    """Return our state, then that of another copy of our code that was imported while we were off, if it is on."""
+    carried = [getattr(finder, "peft_strict_state", state) for finder in sys.meta_path]
+    return [state, *(other for other in carried if other is not state)]
+
+
+def _undo(known: "State") -> None:
+    known.on = False
+    known.problem = None
+    for install in known.installs:
+        install.undo()
+
+
+def is_armed() -> bool:
+    """Whether a finder of ours stands by."""
+    return any(map(_is_ours, sys.meta_path))
+
+
+def _is_ours(finder: object) -> bool:
+    return hasattr(finder, "peft_strict_state")
+
+
+def patch() -> "str | None":
+    """Patch the PEFT that is imported, and return a sentence if that failed. Leaves nothing half done."""
+    try:
+        from . import _patching  # before the lock: an import that waits for another must not hold it
+
+        with state.lock:
+            if state.on:
+                _patching.apply(state)
+                state.problem = None
+    except Exception as error:  # a PEFT we do not understand must stay importable and usable
+        state.problem = f"{type(error).__name__}: {error}"
+        return f"peft-strict: PEFT is NOT guarded: {state.problem}"
+    return None
+
+
+def say(text: str) -> None:
+    """Write a line to stderr, if there is a stderr."""
+    stream = sys.stderr
+    if stream is None:  # closed: printing would go to stdout
+        return
+    try:
+        stream.write(text + "\n")
+    except (OSError, ValueError):  # a full disk or a closed pipe behind it: nobody is listening
+        return
