@@ -37,6 +37,7 @@ def _cases() -> dict[str, Callable[[], float]]:
         "the same again (noise)": _start(bare),
         "**peft-strict**, variable unset": _start(ours),
         "**peft-strict**, `PEFT_STRICT=1`": _start(ours, PEFT_STRICT="1"),
+        "a `.pth` that imports an empty module of a package": _start(_importing_nothing()),
         "a `.pth` that imports wrapt": _start(_importing_wrapt()),
     }
     (interpreters.scratch() / "coveragerc").write_text("[run]\ndata_file = /dev/null\n")
@@ -54,6 +55,16 @@ def _cases() -> dict[str, Callable[[], float]]:
 
 def _start(environment: interpreters.Environment, **variables: str) -> Callable[[], float]:
     return harness.command((environment.python, "-c", "pass"), interpreters.environ(**variables))
+
+
+def _importing_nothing() -> interpreters.Environment:
+    """The least that doing anything at start can cost: the import system reads two empty files."""
+    environment = interpreters.new_environment(interpreters.HERE, interpreters.scratch() / "nothing-at-start")
+    (environment.site_packages / "nothing").mkdir()
+    for name in ("__init__", "module"):
+        (environment.site_packages / "nothing" / f"{name}.py").touch()
+    (environment.site_packages / "b_nothing.pth").write_text("import nothing.module\n")
+    return environment
 
 
 def _importing_wrapt() -> interpreters.Environment:
