@@ -65,7 +65,7 @@ def test_command(tmp_path: Path, command: str, printed: str) -> None:
     if "adapter" in command:
         save_typo(tmp_path / "adapter")
     output = running.shell(command, tmp_path)
-    assert output.exit_code == int(bool(printed)), output.text
+    assert output.exit_code == int(bool(printed) and "doctor" not in command), output.text
     if printed:
         assert shows(output.text.strip(), printed)
         assert printed.strip().startswith("...") or output.text.startswith(printed.splitlines()[0])
