@@ -220,9 +220,10 @@ def test_the_warning_is_the_message(off: None) -> None:
 
 
 @pytest.mark.parametrize("word", [TaskType.SEQ_CLS, "CAUSAL_LM", "CASUAL_LM", "causal_lm"])
-def test_a_task_type_as_peft_type(strict: None, word: str) -> None:
+@pytest.mark.parametrize("beside", [{}, {"task_type": "TOKEN_CLS"}], ids=["alone", "beside-a-right-task-type"])
+def test_a_task_type_as_peft_type(strict: None, word: str, beside: dict[str, str]) -> None:
     """The error says which argument was meant."""
-    error = refused(LoraConfig, peft_type=word)
+    error = refused(LoraConfig, peft_type=word, **beside)
     assert str(error).splitlines()[0] == f"`peft_type` got a task type; write `task_type={error.suggestion!r}`."
     assert error.suggestion in ("SEQ_CLS", "CAUSAL_LM")
 
