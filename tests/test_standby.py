@@ -66,3 +66,11 @@ def test_the_state_is_found_again(off: None) -> None:
     peft_strict.enable()
     assert _standby.current_state() is _standby.state
     assert [hasattr(finder, "peft_strict_state") for finder in sys.meta_path].count(True) == 1
+
+
+def test_what_code_has_said_wins(off: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once ``disable()`` was called, the variable no longer switches on, however often the ``.pth`` file is run."""
+    monkeypatch.setenv("PEFT_STRICT", "1")
+    peft_strict.disable()
+    _standby.start()
+    assert peft_strict.status().state == "off"

@@ -174,8 +174,12 @@ def test_left_over_hook(version: str, tmp_path: Path, leave: str) -> None:
 
 
 FAILURES = {
-    "unknown-word": ("", "enabled"),
-    "our-code-fails": ("import peft_strict._standby as a; a.parse_variable = None", "1"),
+    "unknown-word": ("", "enabled", "peft-strict: PEFT_STRICT='enabled' is not a word I know"),
+    "our-code-fails": (
+        "import peft_strict._standby as a; a.parse_variable = None",
+        "1",
+        "peft-strict: not switched on: TypeError: 'NoneType' object is not callable\n",
+    ),
 }
 
 
@@ -183,7 +187,7 @@ FAILURES = {
 @pytest.mark.parametrize("failure", FAILURES)
 def test_stderr_closed(version: str, tmp_path: Path, failure: str) -> None:
     """Whatever fails at start, Python starts, nothing reaches stdout, and a closed or full stderr does no harm."""
-    line, word = FAILURES[failure]
+    line, word, complaint = FAILURES[failure]
     environment = unpacked(new_environment(version, tmp_path / "environment"))
     (environment.site_packages / "a_first.pth").write_text(line + "\n")
     python, variables = environment.python, environ(PEFT_STRICT=word)
@@ -194,7 +198,7 @@ def test_stderr_closed(version: str, tmp_path: Path, failure: str) -> None:
         assert (done.returncode, done.stdout) == (0, expected), redirection
     shown = execute(python, "-c", "print(7)", env=variables)
     assert (shown.returncode, shown.stdout) == (0, "7\n")
-    assert shown.stderr.startswith("peft-strict: ")
+    assert shown.stderr.startswith(complaint)
     assert "Traceback" not in shown.stderr
 
 
