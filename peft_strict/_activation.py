@@ -6,11 +6,10 @@ A ``sitecustomize`` may import this at every start of Python, so neither this mo
 from __future__ import annotations
 
 import sys
-import warnings
 
-from ._errors import TaskTypeWarning
+from . import _standby
 from ._settings import mode_error
-from ._standby import DEFAULT_INVALID, DEFAULT_MISFIT, is_armed, patch, say, state, switch_off, switch_on
+from ._standby import DEFAULT_INVALID, DEFAULT_MISFIT
 from ._status import Status, examine
 
 TYPE_CHECKING = False
@@ -30,7 +29,8 @@ def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> S
         invalid: What a wrong ``task_type`` meets: ``"raise"`` (`InvalidTaskTypeError`) or ``"warn"``
             (`TaskTypeWarning`; PEFT >= 0.14 then still raises its own ``ValueError`` in most constructors).
         misfit: What a valid ``task_type`` that does not fit the base model meets: ``"warn"`` (`MisfitWarning`),
-            ``"raise"`` (`MisfitError`) or ``"ignore"``. What PEFT itself cannot get past is an error in any case.
+            ``"raise"`` (`MisfitError`) or ``"ignore"``. Where PEFT itself would fail there is an error
+            in any case (code ``M2``, but not with ``"ignore"``; code ``M1``, an `InvalidTaskTypeError`).
 
     Returns:
         What is guarded now.
@@ -44,11 +44,16 @@ def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> S
     error = mode_error(invalid=invalid, misfit=misfit)
     if error is not None:
         raise error
-    state.decided = True
-    switch_on(str(invalid), str(misfit))
+    _standby.state.decided = True
+    _standby.switch_on(str(invalid), str(misfit))
+    _wait_for_a_look_up()
     peft = sys.modules.get("peft")
     complaint = _patch_when_complete(peft) if peft is not None else None
     if complaint is not None:
+        import warnings
+
+        from ._errors import TaskTypeWarning
+
         warnings.warn(complaint, TaskTypeWarning, stacklevel=2)
     return status()
 
@@ -60,14 +65,26 @@ def disable() -> Status:
     Configs made meanwhile keep their task type, which is the ``TaskType`` member. Wins over ``PEFT_STRICT`` in this
     process. May be called from any thread.
     """
-    switch_off()
+    _standby.switch_off()
     return status()
 
 
 def status() -> Status:
     """Tell what is guarded now, from the live classes of PEFT. Imports neither PEFT nor anything heavy."""
+    state = _standby.state  # not imported by name: reloading that module may have made a new one
     with state.lock:
-        return Status(**examine(state, is_armed=is_armed()))
+        return Status(**examine(state, is_armed=_standby.is_armed()))
+
+
+def _wait_for_a_look_up() -> None:
+    """Wait for another thread that is looking for ``peft``: it may have passed our place before we took it.
+
+    In that time ``peft`` is not in ``sys.modules`` yet, but the import system holds the module's lock. Returns at once
+    on the thread that looks, and where the two would wait for each other.
+    """
+    bootstrap: Any = sys.modules["_frozen_importlib"]
+    if "peft" not in sys.modules and "peft" in getattr(bootstrap, "_module_locks", ()):
+        bootstrap._lock_unlock_module("peft")
 
 
 def _patch_when_complete(peft: ModuleType) -> str | None:
@@ -82,7 +99,7 @@ def _patch_when_complete(peft: ModuleType) -> str | None:
         peft = complete
     if sys.modules.get("peft") is not peft:  # the import we waited for has failed: the next one is guarded
         return None
-    return patch()
+    return _standby.patch()
 
 
 def _is_initializing(module: ModuleType) -> bool:
@@ -104,9 +121,9 @@ def _patch_at_end_of_import(peft: ModuleType) -> None:
         self.__class__ = plain
         self.__dict__["_initializing"] = value
         if not value and sys.modules.get("peft") is peft:
-            complaint = patch()
+            complaint = _standby.patch()
             if complaint is not None:
-                say(complaint)
+                _standby.say(complaint)
 
     spec.__class__ = type(
         plain.__name__,

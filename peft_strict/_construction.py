@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from ._watch import Watch
 
 
-# Room in a blank attribute dict for what `__post_init__` adds to the fields. LoraConfig has 42 of them, which fill a
-# dict to the brim, and adds one more: to have that dict grow costs 4 % of the construction.
+# What `__post_init__` may add to the fields. LoraConfig has 42 of them, which fill a dict to the brim, and adds one
+# more: to have the dict grow costs 4 % of the construction.
 _SPARE = ("spare 1", "spare 2", "spare 3", "spare 4")
 
 
@@ -96,10 +96,11 @@ def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, N
     plain = stored and not any("__setattr__" in vars(base) for base in cls.__mro__[:-1])
     if not plain:
         return None
-    blank = dict.fromkeys([*names, *_SPARE])
+    blank = dict.fromkeys(names)
+    large = dict.fromkeys([*names, *_SPARE])
     for _ in _SPARE:
-        blank.popitem()  # leaves the room
-    return blank
+        large.popitem()
+    return large if sys.getsizeof(large) > sys.getsizeof(blank) else blank  # only a larger one keeps the room
 
 
 def _before(watch: Watch, instance: Any, passed: Any, method: Any, translates: bool) -> Optional[Exception]:

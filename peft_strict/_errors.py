@@ -63,7 +63,8 @@ class InvalidTaskTypeError(_Report, ValueError):
 class MisfitError(_Report, ValueError):
     """A valid ``task_type`` that does not fit the base model.
 
-    Raised with ``misfit="raise"``, and always for code ``M2``, where PEFT itself would fail with an obscure error.
+    Raised with ``misfit="raise"``, and for code ``M2``, where PEFT itself would fail with an obscure error, also with
+    ``misfit="warn"``.
 
     Attributes:
         code: The rule that spoke (``"M2"``, ``"H1"``, ``"H2"``, ``"P1"``, ``"S1"``, ``"T1"``).

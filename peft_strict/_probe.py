@@ -24,7 +24,8 @@ def main(is_strict: bool) -> None:
 
     Whatever the imported libraries print goes to stderr.
     """
-    is_armed = "peft_strict._standby" in sys.modules  # by the .pth file or a sitecustomize: nobody else has run yet
+    # By the .pth file or a sitecustomize: nobody else has run yet.
+    is_armed = any("peft_strict_state" in getattr(finder, "__dict__", ()) for finder in sys.meta_path)
     stdout = os.dup(1)
     os.dup2(2, 1)
     warnings.simplefilter("ignore")

@@ -55,25 +55,30 @@ class State:
         self.misfit = DEFAULT_MISFIT
         self.installs: list[Any] = []
         self.problem: str | None = None
-        self.renew_lock()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.renew_lock)
-
-    def renew_lock(self) -> None:
-        """Take a new lock: a forked child inherits the old one, held if another thread was switching just then."""
         self.lock = _thread.RLock()
 
 
 def current_state() -> "State":
     """Return the state that our finder on ``sys.meta_path`` carries, or a new one where there is none."""
     for finder in sys.meta_path:
-        found = getattr(finder, "peft_strict_state", None)
-        if found is not None:
-            return found  # type: ignore[no-any-return]
+        if _is_ours(finder):
+            return finder.peft_strict_state  # type: ignore[attr-defined, no-any-return]
     return State()
 
 
+def _is_ours(finder: object) -> bool:
+    """Whether it is a finder of ours, of whatever copy of our code. Runs no code of a foreign one."""
+    return "peft_strict_state" in getattr(finder, "__dict__", ())
+
+
+def _renew_lock() -> None:
+    """Take a new lock: a forked child inherits the old one, held if another thread was switching just then."""
+    state.lock = _thread.RLock()
+
+
 state = current_state()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 def parse_variable(text: "str | None") -> "tuple[tuple[str, str] | None, str | None]":
@@ -165,8 +170,7 @@ class Finder:
         finders = list(sys.meta_path)
         behind = finders[finders.index(self) + 1 :] if self in finders else finders
         for finder in behind:
-            find_spec = getattr(finder, "find_spec", None)
-            spec: ModuleSpec | None = find_spec(name, path, target) if find_spec is not None else None
+            spec = _asked(finder, name, path, target)
             if spec is not None:
                 if hasattr(spec.loader, "exec_module"):
                     spec.loader = Loader(spec.loader)  # type: ignore[assignment]
@@ -174,6 +178,15 @@ class Finder:
                     spec.loader = LegacyLoader(spec.loader)  # type: ignore[assignment]
                 return spec
         return None
+
+
+def _asked(finder: "Any", name: str, path: "Sequence[str] | None", target: "ModuleType | None") -> "ModuleSpec | None":
+    """Ask a finder as the import system does; up to CPython 3.11 that knows finders with ``find_module`` only."""
+    find_spec = getattr(finder, "find_spec", None)
+    if find_spec is not None:
+        return find_spec(name, path, target)  # type: ignore[no-any-return]
+    legacy = getattr(sys.modules["_frozen_importlib"], "_find_spec_legacy", None)
+    return legacy(finder, name, path) if legacy is not None else None
 
 
 def start() -> None:
@@ -205,7 +218,10 @@ def switch_on(invalid: str, misfit: str) -> None:
         if type(first) is not Finder:
             for other in _states()[1:]:
                 _undo(other)
-            _set_finders(Finder())
+            if is_armed():
+                _set_finders(Finder())
+            else:
+                sys.meta_path.insert(0, Finder())
 
 
 def switch_off() -> None:
@@ -228,7 +244,7 @@ def _set_finders(*ours: Finder) -> None:
 
 def _states() -> "list[State]":
     """Return our state, then that of another copy of our code that was imported while we were off, if it is on."""
-    carried = [getattr(finder, "peft_strict_state", state) for finder in sys.meta_path]
+    carried = [finder.peft_strict_state for finder in sys.meta_path if _is_ours(finder)]  # type: ignore[attr-defined]
     return [state, *(other for other in carried if other is not state)]
 
 
@@ -244,12 +260,10 @@ def is_armed() -> bool:
     return any(map(_is_ours, sys.meta_path))
 
 
-def _is_ours(finder: object) -> bool:
-    return hasattr(finder, "peft_strict_state")
-
-
 def patch() -> "str | None":
-    """Patch the PEFT that is imported, and return a sentence if that failed. Leaves nothing half done."""
+    """Patch the PEFT that is imported, if we are on; return a sentence if that failed. Leaves nothing half done."""
+    if not state.on:
+        return None
     try:
         from . import _patching  # before the lock: an import that waits for another must not hold it
 

@@ -93,11 +93,14 @@ def examine(state: State, *, is_armed: bool) -> dict[str, Any]:
         if is_armed:
             return {**found, "state": "armed"}
         return {**found, "state": "not guarding", "problem": "our import hook was removed; call enable() again"}
-    if state.problem is not None:
-        return {**found, "state": "not guarding", "problem": state.problem}
-    from ._patching import inspect_live
+    try:
+        from ._patching import inspect_live
 
-    classes, unguarded, version = inspect_live(state)
+        classes, unguarded, version = inspect_live(state)
+    except Exception as error:  # something else by the name of peft, or a wrapt that cannot be imported
+        return {**found, "state": "not guarding", "problem": state.problem or f"{type(error).__name__}: {error}"}
+    if unguarded and state.problem is not None:
+        return {**found, "state": "not guarding", "problem": state.problem}
     return {
         **found,
         "state": "not guarding" if unguarded else "guarding",

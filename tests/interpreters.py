@@ -229,5 +229,6 @@ PRESENT = [version for version in VERSIONS if version in interpreters()]
 
 on_each_python = pytest.mark.parametrize("version", PRESENT, ids="python{}".format)
 on_each_small_peft = pytest.mark.parametrize("world", _on(*PRESENT))
+on_pythons_with_find_module = pytest.mark.parametrize("world", _on(*sorted({"3.9", "3.10", "3.11"} & {*PRESENT})))
 on_the_real_peft = pytest.mark.parametrize("world", _on(None))
 on_each_peft = pytest.mark.parametrize("world", _on(*PRESENT, None))

@@ -8,7 +8,15 @@ from pathlib import Path
 import pytest
 
 from . import small_peft
-from .interpreters import World, environ, execute, on_each_peft, on_each_small_peft, on_the_real_peft
+from .interpreters import (
+    World,
+    environ,
+    execute,
+    on_each_peft,
+    on_each_small_peft,
+    on_pythons_with_find_module,
+    on_the_real_peft,
+)
 
 IN_TIME = 60  # seconds for what would wait for ever
 
@@ -535,6 +543,45 @@ def test_second_copy_only_disables(passes) -> None:
     """)
 
 
+@on_each_peft
+def test_enabled_while_another_thread_looks_for_peft(passes) -> None:
+    """``enable()`` waits for a thread that has begun to look for PEFT before there was our finder to ask."""
+    passes("""
+        import sys, threading, time, peft_strict, scenario
+        peft_strict.status()  # all of ours is loaded: an import would wait by itself
+        begun = threading.Event()
+        class Slow:
+            def find_spec(self, name, path=None, target=None):
+                if name == "peft":
+                    begun.set()
+                    time.sleep(0.5)
+        sys.meta_path.insert(0, Slow())
+        thread = threading.Thread(target=lambda: __import__("peft"))
+        thread.start()
+        begun.wait()
+        status = peft_strict.enable()
+        thread.join()
+        assert status.state == "guarding", status
+        import peft
+        assert scenario.guarded()
+    """)
+
+
+@on_each_peft
+def test_switched_off_before_peft_is_executed(passes) -> None:
+    """What was looked for while we were on and is executed while we are off is left alone: wrapt is not imported."""
+    passes("""
+        import importlib.util, sys, peft_strict
+        peft_strict.enable()
+        spec = importlib.util.find_spec("peft")
+        peft_strict.disable()
+        sys.modules["wrapt"] = None
+        sys.modules["peft"] = peft = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(peft)
+        assert repr(peft_strict.status()) == "<peft_strict: off>"
+    """)
+
+
 # -- other importers -------------------------------------------------------------------------------------------------
 
 
@@ -556,6 +603,58 @@ def test_foreign_finder_in_front(passes) -> None:
         assert foreign in sys.meta_path
         for name in [name for name in sys.modules if name.partition(".")[0] == "peft"]:
             del sys.modules[name]
+        import peft
+        assert scenario.guarded()
+    """)
+
+
+FOREIGN = {
+    "answers-everything": "type('', (), {'__getattr__': lambda self, name: self, 'find_spec': lambda *_: None})()",
+    "refuses-everything": "type('', (), {'__getattr__': lambda self, name: 1 / 0, 'find_spec': lambda *_: None})()",
+}
+
+
+@on_each_small_peft
+@pytest.mark.parametrize("foreign", FOREIGN)
+def test_odd_finders(passes, foreign: str) -> None:
+    """A finder of somebody else is never taken for ours, whatever it says of its attributes, and stays."""
+    passes(f"""
+        import sys
+        foreign = {FOREIGN[foreign]}
+        sys.meta_path.append(foreign)
+        import peft_strict, scenario
+        peft_strict.enable()
+        import peft
+        assert scenario.guarded()
+        peft_strict.disable()
+        assert sys.meta_path[-1] is foreign
+    """)
+
+
+@on_each_small_peft
+def test_somebody_keeps_the_list_of_finders(passes) -> None:
+    """Who has taken ``sys.meta_path`` before can still add and remove finders after ``enable()``."""
+    passes("""
+        import sys, peft_strict
+        kept = sys.meta_path
+        peft_strict.enable()
+        assert sys.meta_path is kept
+    """)
+
+
+@on_pythons_with_find_module
+def test_finder_of_the_old_kind(passes) -> None:
+    """Up to CPython 3.11 a finder may have ``find_module`` only."""
+    passes("""
+        import importlib.machinery, sys, warnings, peft_strict, scenario
+        warnings.simplefilter("ignore")
+        spec = importlib.machinery.PathFinder.find_spec("peft")
+        sys.path = [folder for folder in sys.path if not spec.origin.startswith(folder + "/")]
+        class Old:
+            def find_module(self, name, path=None):
+                return importlib.machinery.SourceFileLoader("peft", spec.origin) if name == "peft" else None
+        sys.meta_path.append(Old())
+        peft_strict.enable()
         import peft
         assert scenario.guarded()
     """)

@@ -211,6 +211,14 @@ def test_sitecustomize(tmp_path: Path) -> None:
     assert f"sitecustomize    {tmp_path}/sitecustomize.py\nThe checks are on here without the variable.\n" in text
 
 
+def test_sitecustomize_that_does_not_switch_on(tmp_path: Path) -> None:
+    """One that merely imports us, or switches us off, is not taken for the checks being on."""
+    (tmp_path / "sitecustomize.py").write_text("import peft_strict; peft_strict.disable()")
+    (tmp_path / "peft.py").write_text("raise ImportError('quicker')")
+    activation = json.loads(doctor_with(tmp_path, "--json").stdout)["activation"]
+    assert (activation["on_without_variable"], activation["pth_live"]) == (False, False)
+
+
 def test_the_peft_of_the_command_is_tried(tmp_path: Path) -> None:
     """The processes see the packages that the command sees, not those of the current folder."""
     for place in ("current", "ours"):

@@ -776,6 +776,11 @@ for name in sorted(name for name in sys.modules if name.partition(".")[0] == "pe
 third.enable()
 look("all reloaded", third)
 third.disable()
+for name in sorted(name for name in sys.modules if name.partition(".")[0] == "peft_strict"):
+    importlib.reload(sys.modules[name])
+third.enable()
+look("all reloaded while off", third)
+third.disable()
 found["after a reload"] = snapshot.changes(before)
 print(json.dumps(found))
 """
@@ -805,6 +810,7 @@ def twice() -> dict[str, Any]:
         ("after both's disable", []),
         ("reloaded", ON),
         ("all reloaded", ON),
+        ("all reloaded while off", ON),
         ("error of the first", True),
         ("error of the imported again", True),
         ("error of the reloaded", True),

@@ -69,8 +69,11 @@ def test_the_state_is_found_again(off: None) -> None:
 
 
 def test_what_code_has_said_wins(off: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Once ``disable()`` was called, the variable no longer switches on, however often the ``.pth`` file is run."""
+    """Once ``disable()`` or ``enable()`` was called, the variable changes nothing, even if it is read later."""
     monkeypatch.setenv("PEFT_STRICT", "1")
     peft_strict.disable()
     _standby.start()
     assert peft_strict.status().state == "off"
+    peft_strict.enable(invalid="warn", misfit="ignore")
+    _standby.start()
+    assert (peft_strict.status().invalid, peft_strict.status().misfit) == ("warn", "ignore")

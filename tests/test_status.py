@@ -80,6 +80,7 @@ def test_unhashable() -> None:
 HALF, WHOLE = types.ModuleType("peft"), types.ModuleType("peft")
 HALF.__spec__ = types.SimpleNamespace(_initializing=True)  # type: ignore[assignment]
 REMOVED = "our import hook was removed; call enable() again"
+LACKS = "this PEFT lacks what peft-strict needs (module 'peft' has no attribute '__version__')"
 
 
 @pytest.mark.parametrize(
@@ -91,8 +92,9 @@ REMOVED = "our import hook was removed; call enable() again"
         ({"on": True}, None, False, {"state": "not guarding", "problem": REMOVED}),
         ({"on": True, "problem": "X"}, HALF, False, {"state": "not guarding", "problem": REMOVED}),
         ({"on": True, "problem": "X"}, WHOLE, False, {"state": "not guarding", "problem": "X"}),
+        ({"on": True}, WHOLE, True, {"state": "not guarding", "problem": f"RuntimeError: {LACKS}"}),
     ],
-    ids=["off", "armed", "half imported", "not armed", "neither", "problem"],
+    ids=["off", "armed", "half imported", "not armed", "neither", "problem", "not PEFT"],
 )
 def test_before_peft_is_guarded(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, object], module: object, is_armed: bool, expected: object
@@ -180,6 +182,24 @@ def test_a_class_registered_later(world: World, tmp_path: Path) -> None:
         status = peft_strict.status()
         assert (status.state, status.classes) == ("guarding", before.classes + 1), status
         assert scenario.refused(NewConfig)
+        """,
+        tmp_path,
+    )
+
+
+@on_each_peft
+def test_a_problem_that_is_over(world: World, tmp_path: Path) -> None:
+    """What went wrong with something else by the name of ``peft`` is not said of the PEFT that is guarded."""
+    world.passes(
+        """
+        import peft, peft_strict, scenario, sys, types, warnings
+        peft_strict.enable()
+        sys.modules["peft"] = types.ModuleType("peft")
+        with warnings.catch_warnings(record=True):
+            assert peft_strict.enable().state == "not guarding"
+        sys.modules["peft"] = peft
+        assert peft_strict.status().state == "guarding"
+        assert scenario.refused()
         """,
         tmp_path,
     )
