@@ -8,6 +8,8 @@ import pytest
 from peft import LoraConfig, TaskType
 
 import peft_strict
+from peft_strict._attribute import HiddenAttribute
+from peft_strict._peft import instance_dict
 
 from .outcomes import refused
 from .ways_in.rows import registered_classes
@@ -41,3 +43,59 @@ def test_deleting(off: None) -> None:
 def test_reading_on_the_class(strict: None, cls: Any) -> None:
     """The class answers with the default of the field, as a dataclass does."""
     assert cls.task_type is None
+
+
+def test_a_property_of_the_class_is_asked(off: None) -> None:
+    """A ``task_type`` that a user's class computes, stores and deletes by itself goes on doing so."""
+
+    def used() -> list[Any]:
+        calls: list[Any] = []
+
+        class Computed(LoraConfig):
+            @property
+            def task_type(self) -> Any:
+                calls.append("read")
+                return self.__dict__.get("_kept")
+
+            @task_type.setter
+            def task_type(self, value: Any) -> None:
+                calls.append(value)
+                self._kept = value
+
+            @task_type.deleter
+            def task_type(self) -> None:
+                calls.append("deleted")
+                del self._kept
+
+        config = Computed(task_type=TaskType.SEQ_CLS)
+        config.task_type = TaskType.TOKEN_CLS
+        calls.append(config.task_type)
+        del config.task_type
+        return [*calls[-5:], config.task_type]
+
+    plain = used()
+    peft_strict.enable()
+    assert used() == plain
+
+
+def test_an_attribute_that_dict_does_not_show() -> None:
+    """On PEFT up to 0.3 ``__dict__`` is a property that returns a copy: the attribute is kept in the real one."""
+
+    class Base:
+        pass
+
+    class Old(Base):
+        @property
+        def __dict__(self) -> dict[str, Any]:  # type: ignore[override]
+            return dict(real(self))
+
+    real = instance_dict(Old)
+    Old.task_type = HiddenAttribute("default", real)  # type: ignore[attr-defined]
+    config: Any = Old()
+    assert config.task_type == "default"
+    config.task_type = "X"
+    assert (config.task_type, vars(config), real(config)) == ("X", {"task_type": "X"}, {"task_type": "X"})
+    del config.task_type
+    assert (config.task_type, real(config)) == ("default", {})
+    with pytest.raises(AttributeError, match=r"^task_type$"):
+        del config.task_type
