@@ -243,7 +243,9 @@ def test_a_head_without_data() -> None:
     assert (found.head, found.marked) == ((Weight("score.weight", True),), False)
 
 
-@pytest.mark.parametrize("thing", [object(), types.SimpleNamespace(_modules=3), types.SimpleNamespace()], ids=repr)
+@pytest.mark.parametrize(
+    "thing", [object(), types.SimpleNamespace(_modules=3), types.SimpleNamespace()], ids=["object", "odd", "empty"]
+)
 def test_inside_of_what_is_no_module(thing: object) -> None:
     """What does not store its modules as torch does has none."""
     assert _facts._inside(thing, "_modules") == {}

@@ -56,7 +56,7 @@ def source_tests(name: str, version: str) -> pathlib.Path:
             shutil.copytree(tests_in(unpacked), kept / tests_in(unpacked).name)
             if name == "peft":
                 (kept / "tests" / "__init__.py").touch()  # the release lacks it; its tests import each other by it
-            kept.rename(folder)
+            _keep(kept, folder)
     return folder
 
 
@@ -77,10 +77,20 @@ def installed_copy(name: str, version: str) -> pathlib.Path:
     folder = CACHE / "releases" / f"{name}-{version}"
     if not folder.exists():
         with tempfile.TemporaryDirectory(dir=_made(folder.parent)) as temporary:
-            command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", temporary]
+            kept = pathlib.Path(temporary, "kept")
+            command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", str(kept)]
             subprocess.run([*command, f"{name}=={version}"], check=True)
-            shutil.copytree(temporary, folder)
+            _keep(kept, folder)
     return folder
+
+
+def _keep(made: pathlib.Path, folder: pathlib.Path) -> None:
+    """Move a folder to its place in the cache, whole or not at all; another process may have been first."""
+    try:
+        made.rename(folder)
+    except OSError:
+        if not folder.exists():
+            raise
 
 
 def _made(folder: pathlib.Path) -> pathlib.Path:
