@@ -95,6 +95,16 @@ def test_a_task_type_given_twice(off: None) -> None:
     assert str(strict.value) == str(plain.value)
 
 
+def test_called_without_its_class(strict: None) -> None:
+    """An ``__init__`` that somebody has taken out of the class checks the config it is called with."""
+    taken = vars(LoraConfig)["__init__"]
+    config = LoraConfig()
+    refused(taken, config, task_type="X")
+    refused(taken, config, "X")
+    taken(config, "SEQ_CLS")
+    assert config.task_type is TaskType.SEQ_CLS
+
+
 # -- the attributes of a config ---------------------------------------------------------------------------------------
 
 

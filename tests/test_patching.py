@@ -711,6 +711,26 @@ def test_nothing_passes_while_on(before: snapshot.Snapshot) -> None:
     assert in_threads(2, *[change] * 2, *[mistake] * 3, define) == []
 
 
+def test_somebody_else_is_told_of_subclasses(before: snapshot.Snapshot) -> None:
+    """An ``__init_subclass__`` that was there before ours is still called, and put back."""
+    made: list[type] = []
+    base: Any = LoraConfig.__mro__[2]
+    theirs = classmethod(lambda cls, **_: made.append(cls))
+    base.__init_subclass__ = theirs
+    try:
+        peft_strict.enable()
+
+        class Mine(LoraConfig):
+            pass
+
+        assert made == [Mine]
+        peft_strict.disable()
+        assert vars(base)["__init_subclass__"] is theirs
+    finally:
+        peft_strict.disable()
+        del base.__init_subclass__
+
+
 # -- our own code, twice (R34) ----------------------------------------------------------------------------------------
 
 TWICE = """

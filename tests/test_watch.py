@@ -317,3 +317,10 @@ def test_nested_models_are_judged_apart(strict: None) -> None:
             peft.inject_adapter_in_model(wrong, tiny_lm())
 
     refused(Model, tiny_lm(), lora(), "default")
+
+
+def test_a_model_made_without_its_class(strict: None) -> None:
+    """The same where somebody has taken the ``__init__`` of ``PeftModel`` out of the class."""
+    model = object.__new__(peft.PeftModel)
+    error = refused(vars(peft.PeftModel)["__init__"], model, tiny_lm(), past_us(lora(), "X"))
+    assert str(error).splitlines()[1] == "  in LoraConfig(task_type='X'), used on PeftModel"
