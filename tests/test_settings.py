@@ -17,6 +17,13 @@ class Nameless:
         raise RuntimeError("no")
 
 
+class EqualToAll:
+    def __eq__(self, other: object) -> bool:
+        return True
+
+    __hash__ = None
+
+
 @pytest.mark.parametrize("invalid", ["raise", "warn"])
 @pytest.mark.parametrize("misfit", ["warn", "raise", "ignore"])
 def test_every_mode_is_taken(off: None, invalid: str, misfit: str) -> None:
@@ -54,14 +61,21 @@ def test_a_bad_mode_is_refused(off: None, name: str, word: object, meant: str | 
 
 
 @pytest.mark.parametrize(
-    "value",
-    ["x" * 1_000_000, Rude("raises"), Nameless(), b"raise", 10**5000],
-    ids=["huge", "str", "object", "bytes", "int"],
+    ("value", "shown"),
+    [
+        pytest.param("x" * 1_000_000, "'xxx", id="huge"),
+        pytest.param(Rude("raises"), "<Rude", id="str"),
+        pytest.param(Nameless(), "<Nameless", id="object"),
+        pytest.param(EqualToAll(), "<", id="equal"),
+        pytest.param(b"raise", "b'raise' ", id="bytes"),
+        pytest.param(10**5000, "<int", id="int"),
+    ],
 )
-def test_a_bad_mode_that_is_hard_to_show(off: None, value: object) -> None:
-    """Whatever is given as a mode, the error is a short ValueError."""
+def test_a_bad_mode_that_is_hard_to_show(off: None, value: object, shown: str) -> None:
+    """Whatever is given as a mode, the error is a short ValueError that gives at least its type."""
     with pytest.raises(ValueError, match="is not a mode") as caught:
         peft_strict.enable(invalid=value)
+    assert str(caught.value).startswith(f"invalid={shown}")
     assert len(str(caught.value)) < 300
 
 

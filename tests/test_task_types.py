@@ -47,10 +47,10 @@ def read_in(*folders: object) -> subprocess.CompletedProcess[str]:
     return python("-S", "-c", SHOW, env=environment(PYTHONPATH=path))
 
 
-def old_peft(folder: Path, init: str = "", source: str = OLD_CONFIG) -> Path:
+def old_peft(folder: Path, init: str = "", source: str = OLD_CONFIG, version: str = '__version__ = "0.4.0"') -> Path:
     """Lay out a package as PEFT 0.2 to 0.4 were."""
     (folder / "peft" / "utils").mkdir(parents=True)
-    (folder / "peft" / "__init__.py").write_text(f'__version__ = "0.4.0"\n{init}')
+    (folder / "peft" / "__init__.py").write_text(f"{version}\n{init}")
     (folder / "peft" / "utils" / "__init__.py").touch()
     (folder / "peft" / "utils" / "config.py").write_text(source)
     return folder
@@ -95,11 +95,41 @@ def test_old_layout(tmp_path: Path, packed: bool) -> None:
     ]
 
 
-@pytest.mark.parametrize("source", ["def broken(:\n", "TaskType = make_it()\n", "\x00"], ids=["syntax", "made", "nul"])
+PEFT_TYPE, TASK_TYPE = (
+    f"import enum\nclass {name}(str, enum.Enum):\n    {member} = '{member}'\n"
+    for name, member in (("PeftType", "LORA"), ("TaskType", "TOKEN_CLS"))
+)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param("def broken(:\n", id="syntax"),
+        pytest.param("TaskType = make_it()\n", id="made"),
+        pytest.param("\x00", id="nul"),
+        pytest.param(TASK_TYPE, id="no methods"),
+        pytest.param(PEFT_TYPE, id="no task types"),
+        pytest.param(PEFT_TYPE + TASK_TYPE.replace("'TOKEN_CLS'", "make_it()"), id="made members"),
+        pytest.param(PEFT_TYPE + TASK_TYPE.replace("enum.Enum", "Words"), id="of its own kind"),
+        pytest.param(PEFT_TYPE + TASK_TYPE.replace("enum.Enum", "words.Words"), id="of a foreign kind"),
+    ],
+)
 def test_a_source_that_does_not_help_is_imported(tmp_path: Path, source: str) -> None:
     """Where the source is not as expected, PEFT itself is asked."""
     found = read_in(old_peft(tmp_path, init=OLD_CONFIG, source=source))
     assert json.loads(found.stdout)[1:] == [{"SEQ_CLS": "", "CAUSAL_LM": ""}, ["PROMPT_TUNING", "LORA"], True]
+
+
+@pytest.mark.parametrize("compiled", [False, True], ids=["computed", "compiled"])
+def test_a_source_that_does_not_tell_its_version(tmp_path: Path, compiled: bool) -> None:
+    """Where the version is not to be read, it is unknown; the task types count all the same."""
+    old_peft(tmp_path, version="from .version import __version__")
+    if compiled:
+        init = tmp_path / "peft" / "__init__.py"
+        py_compile.compile(str(init), cfile=f"{init}c")
+        init.unlink()
+    found = read_in(tmp_path)
+    assert json.loads(found.stdout) == ["?", {"SEQ_CLS": "", "CAUSAL_LM": ""}, ["PROMPT_TUNING", "LORA"], False]
 
 
 def test_compiled_files_only(tmp_path: Path) -> None:
