@@ -131,6 +131,10 @@ def _judge_caller(watch: Watch, frame: types.FrameType) -> Optional[Exception]:
 class InitWrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """Around an ``__init__``. Pickles as what it wraps, for cloudpickle and dill, which take whole classes apart."""
 
+    # What wrapt binds calls with. For a subclass, its compiled version looks for this here, then on the wrapped
+    # function, and takes this very class when both fail: to have it here takes 0.5 us off each construction.
+    __bound_function_wrapper__ = wrapt.BoundFunctionWrapper
+
     def __reduce_ex__(self, protocol: Any) -> Any:
         return operator.getitem, ([self.__wrapped__], 0)
 

@@ -11,6 +11,8 @@ import sysconfig
 import venv
 from pathlib import Path
 
+from . import interpreters
+
 REPOSITORY = Path(__file__).resolve().parents[1]
 
 
@@ -45,4 +47,5 @@ def environment_with(folder: Path, *, pth: bool) -> Path:
     (site_packages / "a_paths.pth").write_text("\n".join([str(REPOSITORY), *packages]))
     if pth:
         shutil.copy(REPOSITORY / "peft_strict" / "peft_strict.pth", site_packages)
+    interpreters.measure(site_packages)
     return folder / "bin" / "python"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -23,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 TIME_LIMIT = 240  # seconds; a busy machine can stall for a minute
+MEASURE = "COVERAGE_PROCESS_START"  # where it is set, coverage measures what the tests start, too
 
 _ASK = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2], sys.executable)"
 
@@ -46,7 +48,7 @@ def environ(**variables: object) -> dict[str, str]:
     """Return this process's environment without anything that concerns us, plus these variables."""
     ours = (
         *("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"),
-        *("PEFT_STRICT", "COVERAGE_PROCESS_START"),
+        "PEFT_STRICT",
         "VIRTUAL_ENV",  # IPython would remark on it
     )
     kept = {name: value for name, value in os.environ.items() if name not in ours}
@@ -119,7 +121,25 @@ def new_environment(version: str, folder: Path) -> Environment:
     """Make an empty virtual environment, not even pip in it."""
     made = execute(interpreters()[version], "-m", "venv", "--without-pip", folder)
     assert made.returncode == 0, made.stderr
-    return Environment(folder / "bin" / "python", folder / "lib" / f"python{version}" / "site-packages")
+    environment = Environment(folder / "bin" / "python", folder / "lib" / f"python{version}" / "site-packages")
+    if version == HERE:
+        measure(environment.site_packages)
+    return environment
+
+
+def measure(site_packages: Path) -> None:
+    """Where we are measured, have coverage start there, too, before our ``.pth`` file is read.
+
+    Nothing else of the running environment becomes importable by this.
+    """
+    if MEASURE not in os.environ:
+        return
+    coverage = scratch() / "measure"
+    if not coverage.exists():
+        coverage.mkdir()
+        (coverage / "coverage").symlink_to(Path(importlib.util.find_spec("coverage").origin).parent)
+    start = f"import sys; sys.path.append({str(coverage)!r}); import coverage; coverage.process_startup()\n"
+    (site_packages / "a0_coverage.pth").write_text(start)
 
 
 def installed(environment: Environment) -> Environment:

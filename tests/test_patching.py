@@ -166,6 +166,13 @@ def test_instances_are_ordinary(before: snapshot.Snapshot) -> None:
     assert pickle.loads(pickle.dumps(config)) == copy.deepcopy(config) == copy.copy(config) == config
 
 
+def test_wrapt_finds_how_to_bind_on_our_wrapper(before: snapshot.Snapshot) -> None:
+    """wrapt need not look for its class of bound wrappers on the wrapped ``__init__``, which is slow."""
+    peft_strict.enable()
+    wrapper = vars(LoraConfig)["__init__"]
+    assert vars(type(wrapper))["__bound_function_wrapper__"] is type(LoraConfig.__init__) is wrapt.BoundFunctionWrapper
+
+
 def test_only_classes_with_an_init_are_patched(before: snapshot.Snapshot) -> None:
     """A class that inherits its ``__init__`` is not given one (R24)."""
     peft_strict.enable()
