@@ -76,10 +76,15 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "peft": outcome.peft.version,
         "supported": list(outcome.peft.task_types),
         "files": outcome.files,
-        "findings": [finding._asdict() for finding in outcome.findings],
+        "findings": [{**finding._asdict(), "value": _portable(finding.value)} for finding in outcome.findings],
         "problems": [{"file": path, "message": message} for path, message in outcome.problems],
         "exit_code": outcome.exit_code,
     }
+
+
+def _portable(value: object) -> object:
+    """Return a value that was read from JSON, with text for what JSON has no numbers for (``NaN``, ``Infinity``)."""
+    return json.loads(json.dumps(value), parse_constant=str)
 
 
 def lines(outcome: Outcome) -> Iterator[str]:

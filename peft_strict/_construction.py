@@ -6,10 +6,10 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
-from . import _report, _rule
+from . import _report
 from ._peft import is_own
 from ._suspension import is_suspended
-from ._watch import REPORTS
+from ._watch import MISSING, REPORTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,13 +22,16 @@ if TYPE_CHECKING:
 _SPARE = ("spare 1", "spare 2", "spare 3", "spare 4")
 
 
+_TAKES_ANY = 0x04  # inspect.CO_VARARGS
+
+
 def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
     """Return the wrapper for the ``__init__`` of a config class.
 
     It checks what the caller passed. A hand-written ``__init__`` of a class that is not PEFT's may have words of its
     own, so there a wrong value is only refused if it is still wrong, or gone, when the class is done with it.
     """
-    names = _positional_names(original)
+    names = _positional_names(original) or _handed_on(original, cls)
     task_at = names.index("task_type") if "task_type" in names else sys.maxsize
     method_at = names.index("peft_type") if "peft_type" in names else sys.maxsize
     translates = not is_own(cls) and not _is_generated(original)
@@ -46,7 +49,7 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
             if task_at < len(args):
                 passed = args[task_at]
         kept = members.get(passed) if type(passed) is str else passed if type(passed) is task_class else None
-        names = None
+        prefilled = None
         try:
             if kept is None or args or "peft_type" in kwargs:
                 method = args[method_at] if method_at < len(args) else kwargs.get("peft_type")
@@ -54,15 +57,15 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
                 if error is not None:
                     raise error
             if blank is not None and type(instance) is cls and not instance.__dict__:
-                names = instance.__dict__ = blank.copy()
+                prefilled = instance.__dict__ = blank.copy()
             wrapped(*args, **kwargs)
-            if passed is not None and (names or attributes(instance)).get("task_type") is not (kept or passed):
+            if passed is not None and (prefilled or attributes(instance)).get("task_type") is not (kept or passed):
                 error = _after(watch, instance, passed, translates)
                 if error is not None:
                     raise error
         except TypeError as error:
-            if names is not None and getattr(error.__traceback__, "tb_next", None) is None:
-                names.clear()  # the arguments do not fit: the class has not seen the config
+            if prefilled is not None and getattr(error.__traceback__, "tb_next", None) is None:
+                prefilled.clear()  # the arguments do not fit: the class has not seen the config
             raise
         except REPORTS as error:
             __tracebackhide__ = True
@@ -73,7 +76,7 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
     return check
 
 
-def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, None]]:
+def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, Any]]:
     """Return the attributes that constructing ``cls`` is sure to set, in order, if ``task_type`` is the first of them.
 
     Python is slow with an attribute dict that it is asked for at the first of 45 attributes: a config then takes 1.5
@@ -96,8 +99,8 @@ def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, N
     plain = stored and not any("__setattr__" in vars(base) for base in cls.__mro__[:-1])
     if not plain:
         return None
-    blank = dict.fromkeys(names)
-    large = dict.fromkeys([*names, *_SPARE])
+    blank: dict[str, Any] = {**dict.fromkeys(names), "task_type": MISSING}
+    large = {**blank, **dict.fromkeys(_SPARE)}
     for _ in _SPARE:
         large.popitem()
     return large if sys.getsizeof(large) > sys.getsizeof(blank) else blank  # only a larger one keeps the room
@@ -111,7 +114,7 @@ def _before(watch: Watch, instance: Any, passed: Any, method: Any, translates: b
         error = watch.refuse_method(method, instance)
         if error is not None:
             return error
-    if translates or _rule.lookup(passed, watch.vocabulary)[0]:
+    if translates or watch.lookup(passed)[0]:
         return None
     return watch.refuse(passed, instance, f"{type(instance).__name__}(task_type={{}})")
 
@@ -122,7 +125,7 @@ def _after(watch: Watch, instance: Any, passed: Any, translates: bool) -> Option
         return None
     left = getattr(instance, "task_type", None)
     default = getattr(type(instance), "task_type", None)
-    right, meant = _rule.lookup(passed, watch.vocabulary)
+    right, meant = watch.lookup(passed)
     if (
         (left is default or left is None)
         and (right or not translates)
@@ -147,3 +150,11 @@ def _positional_names(function: Any) -> tuple[str, ...]:
     if code is None:  # an extension's, or something callable
         return ()
     return tuple(code.co_varnames[1 : code.co_argcount])
+
+
+def _handed_on(function: Any, cls: type) -> tuple[str, ...]:
+    """Return what the ``*args`` of a function stand for that somebody has put in the place of PEFT's ``__init__``."""
+    code = getattr(function, "__code__", None)
+    if code is None or not code.co_flags & _TAKES_ANY or not is_own(cls):
+        return ()
+    return tuple(name for name, field in getattr(cls, "__dataclass_fields__", {}).items() if field.init)

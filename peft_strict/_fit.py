@@ -35,6 +35,7 @@ CLASSIFIERS = frozenset({SEQ_CLS, TOKEN_CLS, QUESTION_ANS, OTHER_CLS})
 _LANGUAGE = frozenset({CAUSAL_LM, SEQ_2_SEQ_LM, MASKED_LM})
 _GENERATORS = _LANGUAGE | {MULTIMODAL, SPEECH}
 _LONGEST_LIST = 3
+_NEW = "was not loaded from the checkpoint"  # what is known; it may have got its weights in another way
 
 
 class Weight(NamedTuple):
@@ -77,24 +78,24 @@ class Facts(NamedTuple):
 
     model_class: str
     config_class: str
-    task_type: Optional[str] = None
-    supported: Collection[str] = (*_TYPED, _FEATURE)
-    kinds: frozenset[str] = frozenset()
-    exact: bool = True
-    encoder_decoder: bool = False
-    prompt_learning: bool = False
-    untyped: bool = False
-    training: bool = True
-    lacks: Optional[str] = None
-    head: tuple[Weight, ...] = ()
-    marked: bool = False
-    saved: tuple[str, ...] = ()
-    automatic: Mapping[str, tuple[str, ...]] = {}
-    listed: tuple[str, ...] = ()
-    can_save: bool = True
-    refused: tuple[str, ...] = ()
-    text_inputs: bool = True
-    collides: bool = False
+    task_type: Optional[str]
+    supported: Collection[str]
+    kinds: frozenset[str]
+    exact: bool
+    encoder_decoder: bool
+    prompt_learning: bool
+    untyped: bool
+    training: bool
+    lacks: Optional[str]
+    head: tuple[Weight, ...]
+    marked: bool
+    saved: tuple[str, ...]
+    automatic: Mapping[str, tuple[str, ...]]
+    listed: tuple[str, ...]
+    can_save: bool
+    refused: tuple[str, ...]
+    text_inputs: bool
+    collides: bool
 
 
 class Misfit(NamedTuple):
@@ -201,7 +202,7 @@ def _h1(facts: Facts) -> str:
     gone = _head_at_risk(facts)
     wrong = not fits(facts) and (facts.task_type in (*_LANGUAGE, QUESTION_ANS) or QUESTION_ANS in facts.kinds)
     if gone and wrong and _known_new(facts):
-        return f"{_naming(facts, gone)} is newly initialised; with this task type PEFT will neither train nor save it."
+        return f"{_naming(facts, gone)} {_NEW}; with this task type PEFT will neither train nor save it."
     return ""
 
 
@@ -210,7 +211,7 @@ def _h2(facts: Facts) -> str:
     if not gone:
         return ""
     if _known_new(facts):
-        return f"{_naming(facts, gone)} is newly initialised, and PEFT will neither train nor save it."
+        return f"{_naming(facts, gone)} {_NEW}, and PEFT will neither train nor save it."
     return (
         f"PEFT will neither train nor save {_naming(facts, gone)}, which is lost if it did not come from a checkpoint."
     )

@@ -177,12 +177,8 @@ class Install:
         """Patch whatever is not guarded."""
         for cls in list(self.release.config_classes()):
             self._guard_config(cls)
-        base = self.release.config_base
-        self._place(base, "__init_subclass__", self._newcomer_hook)
-        self._place(base, "from_json_file", self._wrapping(self._read))
-        for cls, name, wrapper in self._meetings():
-            self._place(cls, name, self._wrapping(wrapper))
-        self._place(self.release.tasks_module, _TASKS, lambda raw: TaskMapping(raw))
+        for owner, name, make in self._places():
+            self._place(owner, name, make)
 
     def undo(self) -> None:
         """Put back the original of every patch that nothing sits on. The others are tried again at the next undo."""
@@ -216,13 +212,22 @@ class Install:
             if cls is not None:
                 self._adopt(cls)
         names = [cls.__name__ for cls in self.config_classes() if not self._is_guarded(cls)]
-        places = [(cls, name) for cls, name, _ in self._meetings()]
-        return names + [f"{cls.__name__}.{name}" for cls, name in places if not self._holds(cls, name)]
+        places = [(owner, name) for owner, name, _ in self._places()]
+        return names + [f"{owner.__name__}.{name}" for owner, name in places if not self._holds(owner, name)]
 
     def _is_guarded(self, cls: type) -> bool:
         owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
         guard = next((vars(base)["task_type"] for base in cls.__mro__ if "task_type" in vars(base)), None)
         return self._holds(owner, "__init__") and _mark_of(guard)[0] is self.watch
+
+    def _places(self) -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
+        """Yield each place but the config classes: class or module, attribute, and what makes the patch from it."""
+        base = self.release.config_base
+        yield base, "__init_subclass__", self._newcomer_hook
+        yield base, "from_json_file", self._wrapping(self._read)
+        for cls, name, wrapper in self._meetings():
+            yield cls, name, self._wrapping(wrapper)
+        yield self.release.tasks_module, _TASKS, TaskMapping
 
     # -- placing -----------------------------------------------------------------------------------------------------
 
@@ -346,7 +351,7 @@ class Install:
             if instance is None and args:  # called as the class attribute, which somebody has saved
                 wrapped, instance, args = partial(wrapped, args[0]), args[0], args[1:]
             config, base = parties(instance, args, kwargs)
-            if _has_no_place(config, instance if wraps else None) or not watch.enter(config):
+            if _has_no_place(config, instance if wraps else None) or not watch.enter(config, wraps=wraps):
                 return wrapped(*args, **kwargs)
             try:
                 error = watch.meet(base(), config, type(instance) if wraps else None)

@@ -45,8 +45,7 @@ class Release(NamedTuple):
         task_type: ``peft.TaskType``.
         config_base: The class all PEFT configs derive from.
         configs: PEFT's mapping from method to config class; live, it grows by ``register_peft_method``.
-        tasks: PEFT's mapping from task type to model class; live, users put names of their own there.
-        tasks_module: The module whose ``get_peft_model`` reads that mapping.
+        tasks_module: The module with ``get_peft_model`` and the mapping from task type to model class that it reads.
         peft_model: ``peft.PeftModel``.
         mixed_model: ``peft.PeftMixedModel``, or ``None`` before 0.7.
         tuners: The classes that inject adapters without a ``PeftModel`` around; empty before 0.5.
@@ -57,11 +56,16 @@ class Release(NamedTuple):
     task_type: type[enum.Enum]
     config_base: type
     configs: Mapping[str, type]
-    tasks: Mapping[str, type]
     tasks_module: types.ModuleType
     peft_model: type
     mixed_model: Optional[type]
     tuners: tuple[type, ...]
+
+    @property
+    def tasks(self) -> Mapping[str, type]:
+        """PEFT's mapping from task type to model class. Live: users add names of their own, or replace it."""
+        tasks: Mapping[str, type] = self.tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING
+        return tasks
 
     @property
     def supported(self) -> tuple[str, ...]:
@@ -91,20 +95,21 @@ def live_release() -> Release:
     mapping = sys.modules.get("peft.mapping")
     tasks_module = sys.modules.get("peft.mapping_func") or mapping
     try:
-        return Release(
+        release = Release(
             module=peft,
             version=str(peft.__version__),
             task_type=peft.TaskType,
             config_base=_config_base(peft.PeftConfig),
             configs=mapping.PEFT_TYPE_TO_CONFIG_MAPPING,  # type: ignore[union-attr]
-            tasks=tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING,  # type: ignore[union-attr]
             tasks_module=tasks_module,  # type: ignore[arg-type]
             peft_model=peft.PeftModel,
             mixed_model=getattr(peft, "PeftMixedModel", None),
             tuners=_tuners(mapping),
         )
+        release.tasks  # noqa: B018  # must be there, too
     except AttributeError as error:
         raise RuntimeError(f"this PEFT lacks what peft-strict needs ({error})") from error
+    return release
 
 
 def _config_base(config_class: type) -> type:
@@ -132,11 +137,26 @@ def added_modules(wrapper: Optional[type]) -> tuple[str, ...]:
     return ()
 
 
+class _Registered:
+    """The names in the task mapping of a copy of PEFT, whichever mapping is there when one asks."""
+
+    def __init__(self, release: Release) -> None:
+        self._release = release
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._release.tasks
+
+
+def task_types(release: Release) -> dict[str, enum.Enum]:
+    """Return the text of each task type that there is now, with its member."""
+    return {str(member.value): member for member in release.task_type}
+
+
 def vocabulary(release: Release) -> Vocabulary:
     """Return the task types of a copy of PEFT, for the value rule."""
     return Vocabulary(
-        members={str(member.value): member for member in release.task_type},
-        registered=release.tasks,
+        members=task_types(release),
+        registered=_Registered(release),
         meanings=meanings(release.task_type),
     )
 

@@ -18,12 +18,12 @@ class Vocabulary(NamedTuple):
     """The task types of one PEFT.
 
     Attributes:
-        members: The text of each task type, with its enum member.
+        members: The text of each task type, with its enum member. May grow.
         registered: PEFT's task-to-model mapping, where users may have put names of their own. Live.
         meanings: What each task type means, where PEFT says so.
     """
 
-    members: Mapping[str, Any]
+    members: dict[str, Any]
     registered: Container[object]
     meanings: Mapping[str, str]
 
@@ -138,13 +138,16 @@ def replaced(value: object, left: object, vocabulary: Vocabulary, *, config_clas
 def missing(
     vocabulary: Vocabulary, *, config_class: str, model_class: str, fitting: Optional[str]
 ) -> InvalidTaskTypeError:
-    """Build the error for prompt learning without a task type (PEFT: ``KeyError: None``)."""
+    """Build the error for prompt learning without a task type.
+
+    ``get_peft_model`` then fails (``KeyError: None``); a ``PeftModel`` made by hand does not use the prompt.
+    """
     supported = tuple(vocabulary.members)
     fits = f"For {model_class} write task_type={fitting!r}{_meaning(fitting, vocabulary.meanings)}." if fitting else ""
     return InvalidTaskTypeError(
         f"{_sentence(None, supported)}\n"
         f"  in {config_class}(task_type=None), used on {model_class}\n"
-        f"  Prompt learning needs a task type: PEFT picks the model class by it. {fits}".rstrip(),
+        f"  Prompt learning needs a task type: only PEFT's class for a task adds the prompt. {fits}".rstrip(),
         value=None,
         supported=supported,
         suggestion=fitting,

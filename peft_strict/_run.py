@@ -59,9 +59,11 @@ def _parsed(arguments: Sequence[str]) -> _Program:
     """Take the command line apart; raises ``ValueError`` with a sentence where there is nothing to run."""
     first, *rest = arguments or ("",)
     if first[:2] in ("-m", "-c"):
-        target, *rest = [first[2:], *rest] if first[2:] else rest or ("",)
-        if not target:
+        if first[2:]:
+            rest = [first[2:], *rest]
+        if not rest:
             raise ValueError(f"{first} needs an argument. Usage: {USAGE}")
+        target, *rest = rest
         return _Program(first[:2], target, tuple(rest))
     if first == "--":
         first, *rest = rest or ("",)
@@ -78,7 +80,7 @@ def _parsed(arguments: Sequence[str]) -> _Program:
 
 def _run_anew(program: _Program) -> int:
     kind = program.kind or ("--" if program.target[:1] == "-" != program.target else "")
-    command = [sys.executable, *interpreter_options(), *filter(None, (kind, program.target)), *program.arguments]
+    command = [sys.executable, *interpreter_options(), *([kind] if kind else ()), program.target, *program.arguments]
     if os.name == "nt":  # execv there returns to the shell at once
         return subprocess.call(command)
     for stream in (sys.stdout, sys.stderr):

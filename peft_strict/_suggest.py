@@ -152,18 +152,19 @@ def _meaning(name: str) -> list[str]:
     return _concepts(_split(name))
 
 
-def _cut(word: str) -> list[str]:
+@lru_cache(maxsize=1024)  # keeps the time from doubling with each word that can be cut in two ways
+def _cut(word: str) -> tuple[str, ...]:
     """Return the known words that make up ``word`` (what stands before a last ``for`` is a name), or nothing."""
     words = _vocabulary()
     if word in words:
-        return [word]
+        return (word,)
     for i in range(min(len(word), 40) - 2, 1, -1):
         if words.get(word[:i], "!") != "!" and (i > 2 or word[:i] in ("lm", "to")):
             rest = _cut(word[i:])
             if rest and words[rest[-1]] != "!":
-                return [word[:i], *rest]
+                return (word[:i], *rest)
     name, found, task = word.rpartition("for")
-    return _cut(task) if found and name and len(word) <= 40 else []
+    return _cut(task) if found and name and len(word) <= 40 else ()
 
 
 @lru_cache(maxsize=256)

@@ -26,8 +26,9 @@ def suspended() -> Iterator[None]:
     >>> with peft_strict.suspended():
     ...     config.task_type = "MY_OWN_NAME"
     """
-    is_suspended.set(is_suspended.get() + 1)
+    blocks = is_suspended  # a generator that is open until the interpreter ends outlives our globals
+    blocks.set(blocks.get() + 1)
     try:
         yield
     finally:
-        is_suspended.set(max(is_suspended.get() - 1, 0))
+        blocks.set(max(blocks.get() - 1, 0))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from . import _report, _rule
 from ._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
 from ._facts import find_misfit
-from ._peft import added_modules, instance_dict, vocabulary
+from ._peft import added_modules, instance_dict, task_types, vocabulary
 from ._suspension import is_suspended
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ _last_warned: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVa
 def note_source(config_dict: Any, path: Any, watch: Watch) -> None:
     """Remember the file a wrong ``task_type`` was read from, for the report that will follow."""
     value = config_dict.get("task_type") if isinstance(config_dict, dict) else None
-    if not _rule.lookup(value, watch.vocabulary)[0]:
+    if not watch.lookup(value)[0]:
         _last_read.set((value, str(path)))
 
 
@@ -76,6 +76,16 @@ class Watch:
         return self.state.on and not is_suspended.get()
 
     # -- values ------------------------------------------------------------------------------------------------------
+
+    def lookup(self, value: object) -> tuple[bool, Any]:
+        """Apply the rule to a value, with the task types that PEFT has by now: somebody may have added one."""
+        found = _rule.lookup(value, self.vocabulary)
+        if not found[0]:
+            known = len(self.vocabulary.members)
+            self.vocabulary.members.update(task_types(self.release))
+            if len(self.vocabulary.members) > known:
+                found = _rule.lookup(value, self.vocabulary)
+        return found
 
     def refuse(self, value: object, config: Any, where: str) -> Optional[Exception]:
         """Return the error for a wrong value, unless this config's was reported before or it is only to be warned."""
@@ -110,7 +120,7 @@ class Watch:
         """Return the error for a value that did not reach the config as it was passed."""
         if self._was_reported(config, value):
             return None
-        right, _ = _rule.lookup(value, self.vocabulary)
+        right, _ = self.lookup(value)
         name = type(config).__name__
         if right:
             error = _rule.replaced(value, left, self.vocabulary, config_class=name)
@@ -139,11 +149,11 @@ class Watch:
         """Return what to store for an assigned value, and the error to raise instead."""
         if not self.active:
             return value, None
-        right, stored = _rule.lookup(value, self.vocabulary)
+        right, stored = self.lookup(value)
         if right:
             return stored, None
-        left = self.attributes(config).get("task_type")
-        if left is not None and left is not value:  # mended since it was reported
+        left = self.attributes(config).get("task_type", MISSING)
+        if left is not MISSING and left is not value:  # mended since it was reported
             self._reported.pop(id(config), None)
         return value, self.refuse(value, config, f"{type(config).__name__}.task_type = {{}}")
 
@@ -158,10 +168,13 @@ class Watch:
 
     # -- models ------------------------------------------------------------------------------------------------------
 
-    def enter(self, config: Any) -> bool:
-        """Note that ``config`` meets a model on this thread; say no if it already does (a nested call of PEFT's)."""
+    def enter(self, config: Any, *, wraps: bool) -> bool:
+        """Note that ``config`` meets a model on this thread; say no if it already does (a nested call of PEFT's).
+
+        A tuner that is built inside of a meeting may have been given a copy (X-LoRA does that): it counts as the same.
+        """
         met = self._meeting.__dict__.setdefault("configs", [])
-        if any(config is other for other in met):
+        if any(config is other or (not wraps and _same(config, other)) for other in met):
             return False
         met.append(config)
         return True
@@ -185,7 +198,7 @@ class Watch:
         if not isinstance(config, self.release.config_base):
             return None
         task_type = getattr(config, "task_type", None)
-        right, _ = _rule.lookup(task_type, self.vocabulary)
+        right, _ = self.lookup(task_type)
         if not right:
             used_on = wrapper.__name__ if wrapper else type(model).__name__
             return self.refuse(task_type, config, f"{type(config).__name__}(task_type={{}}), used on {used_on}")
@@ -200,9 +213,17 @@ class Watch:
             return None
         names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
         if misfit.code == "M1":
-            return _rule.missing(self.vocabulary, fitting=misfit.fitting, **names)
+            error = _rule.missing(self.vocabulary, fitting=misfit.fitting, **names)
+            if wrapper is None:  # in `get_peft_model`, which is about to fail
+                return error
+            return None if self._was_reported(config, None) else self._deliver(error, config, None)
         if self.state.misfit == "ignore":
             return None
         if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
             return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=misfit.task_type, **names)
         return _report.warn(misfit.message, MisfitWarning)
+
+
+def _same(config: Any, other: Any) -> bool:
+    """Whether two configs are of one class and say the same about the task."""
+    return type(config) is type(other) and getattr(config, "task_type", None) is getattr(other, "task_type", None)

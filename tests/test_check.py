@@ -145,6 +145,18 @@ def test_json(tmp_path: Path) -> None:
     }
 
 
+@pytest.mark.parametrize("value", ["NaN", "-Infinity", "[1, NaN]"])
+def test_json_of_what_json_has_no_numbers_for(tmp_path: Path, value: str) -> None:
+    """What ``--json`` prints is JSON, whatever Python's JSON reader lets through."""
+
+    def refuse(constant: str) -> None:
+        raise AssertionError(constant)
+
+    result = check("--json", adapter(tmp_path, f'{{"task_type": {value}}}'.encode()))
+    [finding] = json.loads(result.stdout, parse_constant=refuse)["findings"]
+    assert finding["value"] == json.loads(value, parse_constant=str)
+
+
 def test_long_and_dangerous_texts_are_shown_short_and_quoted(tmp_path: Path) -> None:
     """Neither a value nor a name of a file can flood or drive the terminal."""
     file = adapter(tmp_path / "a\x1b[31m\n", json.dumps({"task_type": "\x1b[2J" + "x" * 100_000}).encode())

@@ -131,6 +131,12 @@ def test_run_code(either: Path, joined: bool) -> None:
     assert (shown["argv"], shown["path"], shown["status"]) == (["-c", "-x"], "", "armed")
 
 
+def test_run_no_code(either: Path) -> None:
+    """An empty program is a program, as it is for Python."""
+    result = run(either, "-c", "", "-x")
+    assert (result.returncode, result.stdout, quiet(result)) == (0, "", "")
+
+
 def test_run_standard_input(either: Path) -> None:
     """``-`` runs what comes on stdin."""
     shown = json.loads(run(either, "-", "-x", stdin=None, input=SHOW).stdout)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import sys
 from typing import Any
 
 import peft
 import pytest
-from peft import LoraConfig, TaskType
+from peft import LoHaConfig, LoraConfig, TaskType
 
 import peft_strict
 from peft_strict import _construction
@@ -106,6 +107,24 @@ def test_called_without_its_class(strict: None) -> None:
 
 
 # -- the attributes of a config ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("named", [False, True], ids=["closure", "functools.wraps"])
+def test_over_a_wrapper_that_hands_on(off: None, named: bool) -> None:
+    """Under somebody else's ``(*args, **kwargs)`` around PEFT's constructor, positions mean what they mean there."""
+    below = LoHaConfig.__init__
+
+    def hand_on(self: Any, *args: Any, **kwargs: Any) -> None:
+        below(self, *args, **kwargs)
+
+    try:
+        LoHaConfig.__init__ = functools.wraps(below)(hand_on) if named else hand_on
+        peft_strict.enable()
+        assert LoHaConfig("CAUSAL_LM", "LOHA").task_type is TaskType.CAUSAL_LM
+        assert str(refused(LoHaConfig, None, "CAUSAL_LM")).startswith("`peft_type` got a task type")
+    finally:
+        peft_strict.disable()
+        LoHaConfig.__init__ = below
 
 
 def test_initialised_again(strict: None) -> None:

@@ -23,12 +23,22 @@ BY_TASK = {
 }
 
 
+_USUAL = {
+    **dict.fromkeys(("exact", "training", "can_save", "text_inputs"), True),
+    **dict.fromkeys(("encoder_decoder", "prompt_learning", "collides"), False),
+    **dict.fromkeys(("head", "listed", "refused"), ()),
+    "lacks": None,
+}
+
+
 def facts(kinds: str = "", task: Optional[str] = None, **extra: Any) -> Facts:
     """Facts as `gather` would collect them for LoRA through get_peft_model."""
     automatic = BY_TASK if extra.get("head") else {}
     defaults: dict[str, Any] = {
         "model_class": "Model",
         "config_class": "LoraConfig",
+        "supported": (*BY_TASK, "SEQ_2_SEQ_LM", "FEATURE_EXTRACTION"),
+        **_USUAL,
         "task_type": task,
         "kinds": frozenset(kinds.split()),
         "automatic": automatic,
@@ -270,8 +280,8 @@ def test_message() -> None:
     found = _fit.judge(facts("SEQ_CLS", None, head=NEW, model_class="LlamaForSequenceClassification"))
     assert found is not None
     assert found.message == (
-        "peft-strict H2: LlamaForSequenceClassification with LoraConfig(task_type=None): its head (`score`) is newly "
-        'initialised, and PEFT will neither train nor save it.\n  Write task_type="SEQ_CLS"'
+        "peft-strict H2: LlamaForSequenceClassification with LoraConfig(task_type=None): its head (`score`) was not "
+        'loaded from the checkpoint, and PEFT will neither train nor save it.\n  Write task_type="SEQ_CLS"'
     )
     assert (found.task_type, found.model_class, found.config_class) == (
         None,

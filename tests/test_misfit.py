@@ -592,18 +592,18 @@ def test_evidence_of_marks() -> None:
     model = zoo.build("llama_seq")
     model.resize_token_embeddings(80)
     model = model.to(torch.bfloat16).float()
-    assert "newly initialised" in verdict(model, lora(model)).message
+    assert "not loaded from the checkpoint" in verdict(model, lora(model)).message
 
     fine_tuned = zoo.build("llama_seq", own=True)
     assert verdict(fine_tuned, lora(fine_tuned)) is None
     fine_tuned.score = nn.Linear(32, 5, bias=False)
-    assert "newly initialised" in verdict(fine_tuned, lora(fine_tuned)).message
+    assert "not loaded from the checkpoint" in verdict(fine_tuned, lora(fine_tuned)).message
 
     folder = zoo.checkpoint("llama_seq", own=True)
     other = transformers.AutoModelForSequenceClassification.from_pretrained(
         folder, num_labels=7, ignore_mismatched_sizes=True
     )
-    assert "newly initialised" in verdict(other, lora(other)).message
+    assert "not loaded from the checkpoint" in verdict(other, lora(other)).message
 
     modern = zoo.build("modernbert_seq")
     assert verdict(modern, lora(modern, "SEQ_CLS")) is None
@@ -615,7 +615,7 @@ def test_evidence_of_architectures() -> None:
     import copy
 
     new = copy.deepcopy(zoo.build("llama_seq"))
-    assert "newly initialised" in verdict(new, lora(new)).message
+    assert "not loaded from the checkpoint" in verdict(new, lora(new)).message
     assert code(new, lora(new, "QUESTION_ANS")) == "H1"
     loaded = copy.deepcopy(zoo.build("llama_seq", own=True))
     assert verdict(loaded, lora(loaded)) is None

@@ -329,13 +329,26 @@ def test_the_status_tells_what_is_not_guarded(before: snapshot.Snapshot) -> None
     assert vars(LoraConfig)["__init__"] is not ours
 
 
-@pytest.mark.parametrize("place", ["PeftModel.__init__", "PeftMixedModel.add_adapter", "BaseTuner.__init__"])
+@pytest.mark.parametrize(
+    "place",
+    [
+        "PeftModel.__init__",
+        "PeftMixedModel.add_adapter",
+        "BaseTuner.__init__",
+        "PeftConfigMixin.from_json_file",
+        "PeftConfigMixin.__init_subclass__",
+        f"{live_release().tasks_module.__name__}.MODEL_TYPE_TO_PEFT_MODEL_MAPPING",
+    ],
+)
 def test_the_status_tells_of_other_places(before: snapshot.Snapshot, place: str) -> None:
-    """Where configs meet models counts too."""
+    """Where configs are read, classes made, and models met counts too."""
     peft_strict.enable()
-    cls_name, name = place.split(".")
+    cls_name, _, name = place.rpartition(".")
     cls = next(owner for owner in before if getattr(owner, "__name__", "") == cls_name)
-    setattr(cls, name, before[cls][name])
+    if name in before[cls]:
+        setattr(cls, name, before[cls][name])
+    else:
+        delattr(cls, name)
     assert place in peft_strict.status().unguarded
     assert peft_strict.enable().state == "guarding"
 

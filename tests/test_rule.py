@@ -364,7 +364,7 @@ def test_missing(fitting: str | None, end: str) -> None:
     assert str(error).splitlines() == [
         f"Invalid task type: 'None'. {SENTENCE}",
         "  in PromptTuningConfig(task_type=None), used on MyModel",
-        f"  Prompt learning needs a task type: PEFT picks the model class by it.{end}",
+        f"  Prompt learning needs a task type: only PEFT's class for a task adds the prompt.{end}",
     ]
     assert vars(error) == attributes(value=None, suggestion=fitting, config_class="PromptTuningConfig")
 

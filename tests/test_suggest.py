@@ -226,6 +226,23 @@ def test_huge_values_cost_nothing(value):
     assert time.perf_counter() - start < 0.01
 
 
+@pytest.mark.parametrize("word", ["automodel", "peftmodel", "multilabel"])
+def test_words_with_two_readings_are_read_once(word):
+    """A text that can be cut in many ways costs no more than another: the cuts are not tried one by one."""
+    calls = 0
+
+    def count(frame, event, argument):
+        nonlocal calls
+        calls += event == "call"
+        assert calls < 200_000, "too many calls"
+
+    sys.setprofile(count)
+    try:
+        assert hint((word * 100)[:198] + "qq", SIX).task_type is None
+    finally:
+        sys.setprofile(None)
+
+
 @pytest.mark.parametrize("value", ["None", "null", " NULL\n", "nil", "'None'", "TaskType.NONE", type(None)])
 def test_the_word_none(value):
     """A text that says None means the value None."""

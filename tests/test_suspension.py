@@ -15,6 +15,7 @@ from peft import LoraConfig, TaskType
 import peft_strict
 from peft_strict import InvalidTaskTypeError, suspended
 
+from .command_line import python
 from .ways_in.rows import lora, past_us, tiny_lm
 
 
@@ -180,6 +181,13 @@ def test_a_block_that_ends_in_another_context(strict: None) -> None:
     assert not contextvars.copy_context().run(next, generator)
     generator.close()
     assert is_checked()
+
+
+def test_a_block_that_is_never_left() -> None:
+    """A generator that is still open when the interpreter ends, and takes our modules apart, is closed in silence."""
+    steps = "def steps():\n with peft_strict.suspended():\n  yield"
+    result = python("-c", f"import peft, peft_strict\npeft_strict.enable()\n{steps}\nnext(left_open := steps())")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_switching_inside(off: None) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import contextlib
 import enum
 import pickle
+import tempfile
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import peft
@@ -15,6 +16,7 @@ from peft import LoraConfig, TaskType
 
 import peft_strict
 from peft_strict import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
+from peft_strict._peft import live_release
 
 from .outcomes import refused, reports
 from .ways_in.rows import lora, past_us, registered_classes, saved_adapter, tiny_classifier, tiny_lm
@@ -167,6 +169,17 @@ def test_made_again_is_reported_again(off: None) -> None:
     assert len(found) == 2
 
 
+@pytest.mark.parametrize("mended", ["CAUSAL_LM", None], ids=str)
+def test_mended_and_made_again(off: None, mended: str | None) -> None:
+    """The same mistake on the same config is another one after it was mended."""
+    peft_strict.enable(invalid="warn")
+    config, mistake = LoraConfig(), "CASUAL_LM"
+    with reports() as found:
+        for value in (mistake, mistake, mended, mistake):
+            config.task_type = value
+    assert len(found) == 2
+
+
 def test_warned_of_is_not_allowed(off: None) -> None:
     """What was only warned of is refused as soon as wrong values raise."""
     peft_strict.enable(invalid="warn")
@@ -216,6 +229,46 @@ def test_the_warning_is_the_message(off: None) -> None:
     assert str(found[0].message) == str(refused(setattr, config, "task_type", "CASUAL_LM"))
 
 
+# -- task types of the user's own ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="added")
+def _added(strict: None) -> Iterator[TaskType]:
+    """Add a member to PEFT's enum, as helpers that extend enums do, after we were switched on."""
+    member = str.__new__(TaskType, "FED_LM")
+    member._name_ = member._value_ = "FED_LM"
+    TaskType._member_map_["FED_LM"] = TaskType._value2member_map_["FED_LM"] = member
+    TaskType._member_names_.append("FED_LM")
+    yield member
+    del TaskType._member_map_["FED_LM"], TaskType._value2member_map_["FED_LM"]
+    TaskType._member_names_.remove("FED_LM")
+
+
+def test_a_member_added_later(added: TaskType) -> None:
+    """PEFT's enum is asked again before a value is refused, and the error lists what there is by then."""
+    config = lora(task_type="FED_LM")
+    assert config.task_type is added
+    config.task_type = None
+    config.task_type = "FED_LM"
+    assert config.task_type is added is peft_strict.parse_task_type("FED_LM")
+    assert type(peft.get_peft_model(tiny_lm(), config)) is peft.PeftModel
+    assert refused(LoraConfig, task_type="FED_ML").supported[-1] == "FED_LM"
+
+
+def test_another_mapping(strict: None) -> None:
+    """A name counts as registered where PEFT's mapping was replaced by another one that has it."""
+    module = live_release().tasks_module
+    before = module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING
+    module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING = {**before, "Vector_LM": peft.PeftModelForCausalLM}
+    try:
+        config = lora()
+        config.task_type = "Vector_LM"
+        assert type(peft.get_peft_model(tiny_lm(), config)) is peft.PeftModelForCausalLM
+    finally:
+        module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING = before
+    refused(setattr, config, "task_type", "Vector_LM")
+
+
 # -- peft_type --------------------------------------------------------------------------------------------------------
 
 
@@ -256,6 +309,19 @@ def test_what_is_no_config_is_pefts_business(off: None, config: object) -> None:
     plain = told()
     peft_strict.enable()
     assert told() == plain
+
+
+def test_a_prompt_that_would_be_left_out(off: None) -> None:
+    """``PeftModel(...)`` by hand does not fail on it: with ``invalid="warn"`` it is reported, once, and goes on."""
+    peft_strict.enable(invalid="warn")
+    model, config = tiny_lm(), peft.PromptTuningConfig(num_virtual_tokens=2)
+    with reports() as found:
+        assert peft.PeftModel(model, config).get_prompt(batch_size=3).shape[:2] == (3, 2)
+        peft.PeftModel(tiny_lm(), config)
+    assert [each.category for each in found] == [TaskTypeWarning]
+    assert "only PEFT's class for a task adds the prompt" in str(found[0].message)
+    with pytest.raises(InvalidTaskTypeError, match="needs a task type"):
+        peft.get_peft_model(tiny_lm(), peft.PromptTuningConfig(num_virtual_tokens=2))
 
 
 def test_prompt_learning_without_a_task_type(strict: None) -> None:
@@ -306,6 +372,18 @@ def test_a_failed_use_leaves_no_trace(strict: None) -> None:
     refused(peft.get_peft_model, tiny_lm(), config)
     config.task_type = "CAUSAL_LM"
     assert type(peft.get_peft_model(tiny_lm(), config)) is peft.PeftModelForCausalLM
+
+
+def test_a_copy_of_the_config_is_not_judged_again(off: None) -> None:
+    """X-LoRA gives the tuner it builds a copy of its config: still one mistake, one report."""
+    peft_strict.enable()
+    with tempfile.TemporaryDirectory() as folder, reports() as found:
+        peft.get_peft_model(tiny_lm(), lora(task_type="CAUSAL_LM")).save_pretrained(folder)
+        config = peft.XLoraConfig(task_type="SEQ_CLS", hidden_size=8, adapters={"0": folder})
+        model = tiny_lm()
+        model.config.use_cache = False  # X-LoRA wants that
+        peft.get_peft_model(model, config)
+    assert [str(each.message)[:14] for each in found] == ["peft-strict L1"]
 
 
 def test_nested_models_are_judged_apart(strict: None) -> None:
