@@ -355,3 +355,25 @@ def test_a_task_type_as_peft_type_of_a_subclass(off: None, kind: str, defined: s
     for _ in range(2):
         assert str(refused(cls, peft_type=TaskType.SEQ_CLS)).startswith("`peft_type` got a task type")
     assert cls(peft_type="LORA").task_type is None
+
+
+@pytest.mark.parametrize("kind", ["plain", "dataclass"])
+def test_a_first_instance_that_is_not_constructed(strict: None, kind: str) -> None:
+    """A function that sets up the very first instance of a class has variables of its own, not PEFT's arguments."""
+
+    def set_up(config: Any) -> Any:
+        peft_type = "CAUSAL_LM"
+        config.task_type = peft_type
+        return config
+
+    cls = KINDS[kind]()
+    assert set_up(object.__new__(cls)).task_type is TaskType.CAUSAL_LM
+
+
+@pytest.mark.parametrize("kind", ["plain", "dataclass"])
+def test_a_first_instance_inside_a_block(strict: None, kind: str) -> None:
+    """The very first instance of a class is not checked where the checks are suspended; the next one elsewhere is."""
+    cls = KINDS[kind]()
+    with peft_strict.suspended():
+        assert cls(peft_type=TaskType.SEQ_CLS).task_type is None
+    refused(cls, peft_type=TaskType.SEQ_CLS)
