@@ -123,7 +123,7 @@ def _open_private(path: str, flags: int) -> int:
 
 
 def _make_alike(path: str, model: str, state: os.stat_result) -> None:
-    if hasattr(os, "chown"):
+    if hasattr(os, "chown"):  # pragma: no branch - Windows has none
         for owner, group in ((-1, state.st_gid), (state.st_uid, -1)):
             with contextlib.suppress(PermissionError):  # only root may give files away; the content matters more
                 os.chown(path, owner, group)

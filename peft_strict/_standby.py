@@ -77,7 +77,7 @@ def _renew_lock() -> None:
 
 
 state = current_state()
-if hasattr(os, "register_at_fork"):
+if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_renew_lock)
 
 

@@ -17,7 +17,7 @@ def pth_files() -> list[str]:
     --target``, ``PYTHONPATH``) is never read, and with ``-S`` none is.
     """
     if sys.flags.no_site:
-        return []
+        return []  # pragma: no cover - runs where -S keeps coverage out
     folders = site.getsitepackages()
     if site.ENABLE_USER_SITE:
         folders = [site.getusersitepackages(), *folders]

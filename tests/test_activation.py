@@ -442,6 +442,43 @@ def test_failing_import_on_another_thread(passes) -> None:
     """)
 
 
+@on_each_peft
+def test_failing_import_and_the_next_one(passes) -> None:
+    """``enable()`` that finds an import under way, which has failed when it asks, leaves the next failure alone."""
+    passes("""
+        import builtins, sys, threading, peft_strict, scenario
+        asks, failed, found = threading.Event(), threading.Event(), []
+        thread = threading.Thread(target=lambda: found.append(peft_strict.enable().state))
+        plain = builtins.__import__
+        def slow(name, *rest, **words):
+            if name == "peft" and threading.current_thread() is thread:
+                asks.set()
+                failed.wait(5)
+            return plain(name, *rest, **words)
+        builtins.__import__ = slow
+        def action():
+            if thread.ident is None:
+                thread.start()
+                asks.wait(5)
+            raise RuntimeError("half-way")
+        def forget():
+            for name in [name for name in sys.modules if name.partition(".")[0] == "peft"]:
+                del sys.modules[name]
+        with scenario.Midway("peft.tuners.lora", action) as midway:
+            try:
+                import peft
+            except RuntimeError:
+                forget()
+            failed.set()
+            thread.join()
+        assert (midway.runs, found) == (2, ["armed"]), (midway.runs, found)
+        builtins.__import__ = plain
+        forget()
+        import peft
+        assert scenario.guarded()
+    """)
+
+
 # -- importing again -------------------------------------------------------------------------------------------------
 
 
@@ -676,6 +713,81 @@ def test_switched_off_during_an_import(passes) -> None:
     """)
 
 
+@on_each_small_peft
+@pytest.mark.parametrize("works", [True, False], ids=["guarded", "no-wrapt"])
+def test_loader_of_the_old_kind(world: World, tmp_path: Path, works: bool) -> None:
+    """A loader may have ``load_module`` only, as that of zip files had up to CPython 3.9."""
+    result = world.run(
+        f"""
+        import importlib.machinery, importlib.util, sys, warnings, peft_strict, scenario
+        warnings.simplefilter("ignore")
+        real = importlib.machinery.PathFinder.find_spec("peft")
+        class Old:
+            def load_module(self, name):
+                module = sys.modules[name] = importlib.util.module_from_spec(real)
+                real.loader.exec_module(module)
+                return module
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name == "peft":
+                    return importlib.util.spec_from_loader(name, Old(), origin=real.origin, is_package=True)
+        sys.meta_path.insert(0, Finder())
+        peft_strict.enable()
+        if not {works}:
+            sys.modules["wrapt"] = None
+        import peft
+        assert scenario.guarded() if {works} else not scenario.refused()
+        """,
+        tmp_path,
+    )
+    assert (result.returncode, result.stdout) == (0, ""), result.stderr
+    assert result.stderr.startswith("" if works else "peft-strict: PEFT is NOT guarded: ModuleNotFoundError: ")
+    assert result.stderr.count("\n") == (0 if works else 1)
+
+
+@on_each_small_peft
+def test_folder_by_the_name_of_peft(passes, tmp_path: Path) -> None:
+    """A folder without a package in it, for which the import system has no loader to ask, is imported as ever."""
+    (tmp_path / "peft").mkdir()
+    passes("""
+        import sys, warnings, peft_strict
+        warnings.simplefilter("ignore")
+        sys.path = sys.path[:1]
+        peft_strict.enable()
+        import peft
+        assert [*peft.__path__] == [sys.path[0] + "/peft"]
+        assert peft_strict.status().state == "not guarding"
+    """)
+
+
+@on_each_peft
+def test_loader_around_ours(passes) -> None:
+    """Somebody's loader around ours, as tracing tools put it there, stays where it is."""
+    passes("""
+        import sys, peft_strict, scenario
+        class Around:
+            def __init__(self, loader):
+                self.loader = loader
+            def create_module(self, spec):
+                return self.loader.create_module(spec)
+            def exec_module(self, module):
+                self.loader.exec_module(module)
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                if name != "peft":
+                    return None
+                behind = sys.meta_path[sys.meta_path.index(self) + 1 :]
+                spec = next(filter(None, (finder.find_spec(name, path, target) for finder in behind)))
+                spec.loader = Around(spec.loader)
+                return spec
+        peft_strict.enable()
+        sys.meta_path.insert(0, Finder())
+        import peft
+        assert type(peft.__spec__.loader) is type(peft.__loader__) is Around
+        assert scenario.guarded()
+    """)
+
+
 @on_each_peft
 def test_finder_removed_by_somebody(passes) -> None:
     """Where somebody took our finder away, the status says so; enable() repairs."""
@@ -777,14 +889,32 @@ def test_started_from(world: World, tmp_path: Path, way: str) -> None:
 
 
 @on_each_peft
-def test_our_patching_fails(world: World, tmp_path: Path) -> None:
+def test_switched_off_while_wrapt_is_imported(passes) -> None:
+    """``disable()`` after PEFT's import, while we load what patches, leaves PEFT plain."""
+    passes("""
+        import peft_strict, scenario
+        peft_strict.enable()
+        with scenario.Midway("wrapt", peft_strict.disable) as midway:
+            import peft
+        assert midway.runs == 1
+        assert scenario.depths() == {0}
+        assert not scenario.refused()
+        assert repr(peft_strict.status()) == "<peft_strict: off>"
+    """)
+
+
+@on_each_peft
+@pytest.mark.parametrize("armed", [True, False], ids=["armed", "enabled-half-way"])
+def test_our_patching_fails(world: World, tmp_path: Path, armed: bool) -> None:
     """Where we cannot patch, ``import peft`` succeeds; one line on stderr and the status say so; enable() repairs."""
     result = world.run(
-        """
-        import sys, peft_strict, scenario
-        peft_strict.enable()
+        f"""
+        import contextlib, sys, peft_strict, scenario
+        if {armed}:
+            peft_strict.enable()
         sys.modules["wrapt"] = None
-        import peft
+        with contextlib.nullcontext() if {armed} else scenario.Midway("peft.tuners.lora", peft_strict.enable):
+            import peft
         assert not scenario.refused()
         assert peft.LoraConfig(task_type="CAUSAL_LM").task_type == "CAUSAL_LM"
         status = peft_strict.status()

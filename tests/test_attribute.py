@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ import peft_strict
 from peft_strict._attribute import HiddenAttribute
 from peft_strict._peft import instance_dict
 
+from .command_line import python
 from .outcomes import refused
 from .ways_in.rows import registered_classes
 
@@ -99,3 +101,37 @@ def test_an_attribute_that_dict_does_not_show() -> None:
     assert (config.task_type, real(config)) == ("default", {})
     with pytest.raises(AttributeError, match=r"^task_type$"):
         del config.task_type
+
+
+TESTS = """
+import peft, peft_strict, torch
+from peft import LoraConfig, TaskType
+peft_strict.enable()
+
+class Later(LoraConfig):
+    pass
+
+def test_constructed():
+    LoraConfig(task_type="X")  # here
+
+def test_assigned():
+    LoraConfig().task_type = "X"  # here
+
+def test_first_of_its_class():
+    Later(peft_type=TaskType.SEQ_CLS)  # here
+
+def test_used():
+    config = LoraConfig(target_modules=["0"])
+    vars(config)["task_type"] = "X"
+    peft.PeftModel(torch.nn.Sequential(torch.nn.Linear(1, 1)), config)  # here
+"""
+
+
+def test_what_pytest_shows_ends_on_the_users_line(tmp_path: Path) -> None:
+    """Our frames do not show in the report of a failed test (``__tracebackhide__``)."""
+    file = tmp_path / "test_it.py"
+    file.write_text(TESTS)
+    result = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", file, cwd=tmp_path)
+    lines = [line for line in result.stdout.splitlines() if line.strip(" ^")]
+    ends = [lines[number - 1] for number, line in enumerate(lines) if line.startswith("E   peft_strict.Invalid")]
+    assert [end.rpartition("# ")[2] for end in ends] == ["here"] * 4, result.stdout

@@ -21,6 +21,7 @@ import pytest
 
 from peft_strict import _adapter_files
 
+from . import interpreters
 from .command_line import environment, obey_ctrl_c, peft_strict, python
 
 WRONG = b'{\n  "peft_type": "LORA",\n  "task_type": "CASUAL_LM"\n}'
@@ -275,14 +276,21 @@ def test_a_file_that_changed_meanwhile_is_left_alone(config: Path) -> None:
     assert os.listdir(config.parent) == ["adapter_config.json"]
 
 
+WITHOUT_ROOM = """
+import resource, sys
+from peft_strict._cli import main
+_, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, most))
+code = main(["check", "--fix", sys.argv[1]])
+resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))  # what measures the tests writes at the end
+sys.exit(code)
+"""
+
+
 def test_disk_full(config: Path) -> None:
     """If the new content cannot be written, the old file is whole, no other file is left, and a sentence says so."""
     config.write_bytes(WRONG + b" " * 5000)
-
-    def limit() -> None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
-
-    result = check("--fix", config, preexec_fn=limit)
+    result = python("-c", WITHOUT_ROOM, config)
     assert result.returncode == 2
     assert one_line(result) == f"peft-strict: {config}: not fixed: {os.strerror(errno.EFBIG).lower()}"
     assert config.read_bytes() == WRONG + b" " * 5000
@@ -401,11 +409,16 @@ from peft_strict._cli import main
 found = _task_types.installed()
 _task_types.installed = lambda: found
 main(["check", "--fix", sys.argv[1]])  # loads all there is to load: others may not read this interpreter's home
-if os.getuid() == 0:
+is_root = os.getuid() == 0
+if is_root:
     os.setgroups([])
-    os.setgid(65534)
-    os.setuid(65534)
-sys.exit(main(["check", "--fix", sys.argv[2]]))
+    os.setresgid(65534, 65534, 0)
+    os.setresuid(65534, 65534, 0)
+code = main(["check", "--fix", sys.argv[2]])
+if is_root:  # what measures the tests writes at the end
+    os.setresuid(0, 0, 0)
+    os.setresgid(0, 0, 0)
+sys.exit(code)
 """
 
 
@@ -437,7 +450,8 @@ def test_no_permission(tmp_path: Path, file_mode: int, folder_mode: int, message
 
 def test_peft_is_needed_and_named(config: Path) -> None:
     """Without PEFT nobody can say what is right: a sentence and exit code 2."""
-    result = python("-S", "-m", "peft_strict", "check", config)
+    bare = interpreters.clean(interpreters.HERE).python
+    result = interpreters.execute(bare, "-m", "peft_strict", "check", config)
     assert result.returncode == 2
     assert one_line(result) == "peft-strict: cannot tell which task types are right: PEFT is not installed here"
 

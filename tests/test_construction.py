@@ -70,15 +70,22 @@ def test_right_values_stay_right_on_a_model(off: None, name: str) -> None:
     assert found == []
 
 
-def test_other_errors_are_pefts_own(off: None) -> None:
-    """What is wrong besides the task type is told by PEFT, in its words."""
+@pytest.mark.parametrize("kind", ["PEFT's own", "dataclass"])
+def test_other_errors_are_pefts_own(off: None, kind: str) -> None:
+    """What is wrong besides the task type is told by PEFT, in its words, and leaves a config as far as PEFT got."""
+    cls: Any = KINDS[kind]() if kind in KINDS else LoraConfig
 
-    def told(**words: Any) -> tuple[type, str]:
+    def told(**words: Any) -> tuple[type, str, list[str]]:
+        config = object.__new__(cls)
         with pytest.raises((TypeError, ValueError)) as caught:
-            LoraConfig(**words)
-        return type(caught.value), str(caught.value)
+            config.__init__(**words)
+        return type(caught.value), str(caught.value), list(vars(config))
 
-    mistakes: list[dict[str, Any]] = [{"nonsense": 1}, {"target_modules": "x", "layers_to_transform": [1]}]
+    mistakes: list[dict[str, Any]] = [
+        {"nonsense": 1},
+        {"target_modules": "x", "layers_to_transform": [1]},
+        {"eva_config": "x"},  # a TypeError of __post_init__
+    ]
     plain = [told(**words) for words in mistakes]
     twice = [told(**{**words, "task_type": "CAUSAL_LM"}) for words in mistakes]
     peft_strict.enable()
@@ -176,6 +183,27 @@ def test_the_attributes_stay_in_order(off: None) -> None:
     assert len(plain) > 30
     peft_strict.enable()
     assert attributes() == plain
+
+
+@pytest.mark.parametrize("watches", ["a property", "__setattr__"])
+def test_somebody_watches_the_attributes_come(off: None, monkeypatch: pytest.MonkeyPatch, watches: str) -> None:
+    """Code that runs while a config of PEFT's own is being filled sees no attribute that is not set yet."""
+    seen: list[list[str]] = []
+
+    def store(config: Any, name: str, value: Any) -> None:
+        seen.append([*vars(config), name])
+        vars(config)[name] = value
+
+    if watches == "a property":
+        in_store = property(lambda config: vars(config)["r"], lambda config, value: store(config, "r", value))
+        monkeypatch.setattr(LoraConfig, "r", in_store)
+    else:
+        monkeypatch.setattr(LoraConfig, "__setattr__", store)
+    plain = LoraConfig(task_type="CAUSAL_LM", r=3).r, seen.copy()
+    seen.clear()
+    peft_strict.enable()
+    assert (LoraConfig(task_type="CAUSAL_LM", r=3).r, seen) == plain
+    refused(LoraConfig, task_type="X")
 
 
 def test_the_attribute_dict_does_not_grow(strict: None) -> None:

@@ -14,6 +14,7 @@ import peft
 import pytest
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+from . import interpreters
 from .command_line import REPOSITORY, environment, environment_with, obey_ctrl_c, peft_strict, python
 
 WAYS = [
@@ -183,6 +184,28 @@ def test_variable(tmp_path: Path, variable: str | None, modes: object, line: str
     assert line in doctor_with(tmp_path, **options).stdout.splitlines()
     activation = json.loads(doctor_with(tmp_path, "--json", **options).stdout)["activation"]
     assert (activation["variable"], activation["variable_modes"]) == (variable, modes)
+
+
+@pytest.mark.parametrize("pth", [True, False], ids=["live", "none"])
+def test_verdict_on_the_variable(tmp_path: Path, pth: bool) -> None:
+    """Where no ``.pth`` file is live, the report ends with what to do instead of setting the variable."""
+    (tmp_path / "peft").mkdir()
+    (tmp_path / "peft" / "__init__.py").write_text(SMALL_PEFT.replace("{error}", "ValueError('no such task type')"))
+    (tmp_path / "peft" / "mapping.py").write_text(SMALL_MAPPING)
+    result = doctor_with(tmp_path, interpreter=environment_with(tmp_path / "environment", pth=pth))
+    advice = "PEFT_STRICT has no effect here: call peft_strict.enable(), or use peft-strict run."
+    assert (result.stdout.splitlines()[-1] == advice) == (not pth)
+    assert result.stdout.count(advice) == (not pth)
+
+
+def test_packages_that_are_not_there() -> None:
+    """What is not installed has no version, and a PEFT that is not installed cannot be tried."""
+    bare = interpreters.clean(interpreters.HERE).python
+    result = interpreters.execute(bare, "-m", "peft_strict", "doctor", "--json")
+    found = json.loads(result.stdout)
+    missing = {"peft", "wrapt", "transformers", "torch"}
+    assert {name for name, version in found["versions"].items() if version == "-"} == missing
+    assert (result.returncode, found["error"]) == (2, "ModuleNotFoundError: No module named 'peft'")
 
 
 def test_live_pth(tmp_path: Path) -> None:

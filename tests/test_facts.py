@@ -596,3 +596,26 @@ def test_collides_on_anything() -> None:
     no_source = type("Odd", (nn.Module,), {"forward": eval("lambda self, **kwargs: self.a(x=1, **kwargs)")})()
     for thing in (no_source, nn.Linear(2, 2), nn.LSTM(2, 2), object(), None, 3, type):
         assert collides(thing, ("x",)) is False
+
+
+class OnlyInputs(nn.Module):
+    def forward(self, input_ids: Any, inputs_embeds: Any) -> None: ...
+
+
+class OnlyPixels(nn.Module):
+    def forward(self, pixel_values: Any, **kwargs: Any) -> None: ...
+
+
+@pytest.mark.parametrize(
+    ("model", "encoder_decoder", "text_inputs"),
+    [
+        pytest.param(zoo.build("t5"), True, True, id="t5"),
+        pytest.param(zoo.build("llama_lm"), False, True, id="llama"),
+        pytest.param(OnlyInputs(), False, True, id="no other inputs"),
+        pytest.param(OnlyPixels(), False, False, id="pixels"),
+    ],
+)
+def test_what_a_model_says_of_itself(model: nn.Module, encoder_decoder: bool, text_inputs: bool) -> None:
+    """Its config tells whether it has two parts, its ``forward`` whether it takes text."""
+    found = gather(model, LoraConfig(), None)
+    assert (found.encoder_decoder, found.text_inputs) == (encoder_decoder, text_inputs)

@@ -31,6 +31,7 @@ from peft_strict._peft import live_release
 from peft_strict._standby import state
 
 from .command_line import python
+from .outcomes import refused
 from .subclass_kinds import KINDS
 from .ways_in import snapshot
 from .ways_in.rows import entry, lora, past_us, registered_classes, tiny_lm
@@ -868,3 +869,103 @@ def test_enable_prints_nothing(before: snapshot.Snapshot, capsys: pytest.Capture
     peft_strict.disable()
     assert capsys.readouterr() == ("", "")
     assert isinstance(sys.stdout, io.TextIOBase)
+
+
+# -- what hardly happens ----------------------------------------------------------------------------------------------
+
+
+def test_a_method_of_ones_own_that_counts_as_prompt_learning(off: None) -> None:
+    """``get_peft_model`` looks its task type up in the mapping at once: the error says what is missing there, too."""
+
+    class Mine(peft.PeftConfig):
+        is_prompt_learning = property(lambda self: True)
+
+    def train() -> None:
+        config = Mine()
+        config.num_layers = config.token_dim = config.num_attention_heads = 1
+        config.num_transformer_submodules = 1
+        peft.get_peft_model(tiny_lm(), config)
+
+    with pytest.raises(KeyError):
+        train()
+    peft_strict.enable()
+    assert refused(train).value is None
+
+
+def test_a_wrapper_that_wraps_itself(before: snapshot.Snapshot) -> None:
+    """Who has a ``__wrapped__`` that leads in a circle is looked through for so long only, and wrapped."""
+    original: Any = vars(LoraConfig)["__init__"]
+
+    def circle(self: Any, *args: Any, **words: Any) -> None:
+        original(self, *args, **words)
+
+    circle.__wrapped__ = circle  # type: ignore[attr-defined]
+    LoraConfig.__init__ = circle  # type: ignore[assignment]
+    try:
+        assert peft_strict.enable().state == "guarding"
+        assert is_refused(LoraConfig, task_type="X")
+        peft_strict.disable()
+        assert vars(LoraConfig)["__init__"] is circle
+    finally:
+        LoraConfig.__init__ = original  # type: ignore[method-assign]
+
+
+class Dropping(type):
+    """A class that drops the others of its kind when something is set on it."""
+
+    kept: list[type] = []  # noqa: RUF012
+    armed = False
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        type.__setattr__(cls, name, value)
+        if Dropping.armed:
+            Dropping.kept[:] = [cls]
+            gc.collect()
+
+
+@pytest.mark.parametrize(
+    ("act", "found"), [(peft_strict.disable, "off"), (peft_strict.status, "guarding")], ids=["disable", "status"]
+)
+def test_classes_that_die_meanwhile(before: snapshot.Snapshot, act: Any, found: str) -> None:
+    """A user's class may go away at any moment, also while we look through the classes."""
+    peft_strict.enable()
+    Dropping.kept[:] = [Dropping("Mine", (LoraConfig,), {"task_type": None}) for _ in range(5)]
+    for index in range(5):  # as `dataclasses` would
+        type.__setattr__(Dropping.kept[index], "__init__", lambda self, **words: LoraConfig.__init__(self, **words))
+    Dropping.armed = True
+    assert act().state == found
+    assert len(Dropping.kept) == 1
+    assert layers(Dropping.kept[0]) == (found == "guarding")
+    Dropping.armed = False
+    Dropping.kept.clear()
+    peft_strict.disable()
+    gc.collect()
+
+
+def test_a_saved_hook_for_subclasses_is_inert(before: snapshot.Snapshot) -> None:
+    """An ``__init_subclass__`` of ours that somebody calls on after ``disable()`` notes no class."""
+    base: Any = live_release().config_base
+    peft_strict.enable()
+    hook = vars(base)["__init_subclass__"]
+    peft_strict.disable()
+    base.__init_subclass__ = hook
+    try:
+
+        class Mine(LoraConfig):
+            task_type: Any = None
+
+        assert layers(Mine) == layers(Mine, "task_type") == 0
+        assert not any(weakref.ref(Mine) in install.watch.newcomers for install in state.installs)
+    finally:
+        del base.__init_subclass__
+
+
+def test_a_file_that_is_read_while_suspended(off: None, tmp_path: Any) -> None:
+    """What was read without a check is not remembered: a later report does not name that file."""
+    config = lora()
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA", "task_type": ""}')
+    peft_strict.enable()
+    with peft_strict.suspended():
+        read = LoraConfig.from_json_file(str(tmp_path / "adapter_config.json"))
+    error = refused(setattr, config, "task_type", read["task_type"])
+    assert error.source is None

@@ -14,6 +14,7 @@ import pytest
 
 from peft_strict._task_types import installed
 
+from . import interpreters
 from .command_line import environment, python
 
 OLD_CONFIG = """
@@ -42,9 +43,11 @@ SHOW = (
 
 
 def read_in(*folders: object) -> subprocess.CompletedProcess[str]:
-    """Read the PEFT of these folders in a process without site-packages."""
+    """Read the PEFT of these folders in a process that has no other."""
     path = os.pathsep.join([*map(str, folders), environment()["PYTHONPATH"]])
-    return python("-S", "-c", SHOW, env=environment(PYTHONPATH=path))
+    bare = interpreters.clean(interpreters.HERE).python
+    options = {"env": environment(PYTHONPATH=path), "capture_output": True, "text": True}
+    return subprocess.run([str(bare), "-c", SHOW], check=False, **options)
 
 
 def old_peft(folder: Path, init: str = "", source: str = OLD_CONFIG, version: str = '__version__ = "0.4.0"') -> Path:
