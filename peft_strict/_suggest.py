@@ -152,19 +152,31 @@ def _meaning(name: str) -> list[str]:
     return _concepts(_split(name))
 
 
-@lru_cache(maxsize=1024)  # keeps the time from doubling with each word that can be cut in two ways
 def _cut(word: str) -> tuple[str, ...]:
-    """Return the known words that make up ``word`` (what stands before a last ``for`` is a name), or nothing."""
+    """Return the known words that make up ``word`` (what stands before a last ``for`` is a name), or nothing.
+
+    Found from the end on, so that a part which can be cut in two ways is read once for all that stands before it.
+    """
+    if word in _vocabulary():
+        return (word,)
+    cuts: list[tuple[str, ...]] = [()] * (len(word) + 1)
+    for start in reversed(range(len(word))):
+        cuts[start] = _first_cut(word[start:], cuts[start:])
+    return cuts[0]
+
+
+def _first_cut(word: str, cuts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
+    """Return what `_cut` is to return, given how what stands behind each letter is cut."""
     words = _vocabulary()
     if word in words:
         return (word,)
     for i in range(min(len(word), 40) - 2, 1, -1):
         if words.get(word[:i], "!") != "!" and (i > 2 or word[:i] in ("lm", "to")):
-            rest = _cut(word[i:])
+            rest = cuts[i]
             if rest and words[rest[-1]] != "!":
                 return (word[:i], *rest)
     name, found, task = word.rpartition("for")
-    return _cut(task) if found and name and len(word) <= 40 else ()
+    return cuts[len(word) - len(task)] if found and name and len(word) <= 40 else ()
 
 
 @lru_cache(maxsize=256)
