@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 # What `__post_init__` may add to the fields. LoraConfig has 42 of them, which fill a dict to the brim, and adds one
 # more: to have the dict grow costs 4 % of the construction.
 _SPARE = ("spare 1", "spare 2", "spare 3", "spare 4")
-_TAKES_ANY = 0x04  # inspect.CO_VARARGS
 
 
 def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
@@ -153,6 +153,6 @@ def _positional_names(function: Any) -> tuple[str, ...]:
 def _handed_on(function: Any, cls: type) -> tuple[str, ...]:
     """Return what the ``*args`` of a function stand for that somebody has put in the place of PEFT's ``__init__``."""
     code = getattr(function, "__code__", None)
-    if code is None or not code.co_flags & _TAKES_ANY or not is_own(cls):
+    if code is None or not code.co_flags & inspect.CO_VARARGS or not is_own(cls):
         return ()
     return tuple(name for name, field in getattr(cls, "__dataclass_fields__", {}).items() if field.init)
