@@ -121,13 +121,16 @@ WORKER = """
 import os, pathlib, sys, time
 from peft import LoraConfig
 
-folder, size = pathlib.Path(sys.argv[1]), int(os.environ["WORLD_SIZE"])
+folder, rank, size = pathlib.Path(sys.argv[1]), os.environ["RANK"], int(os.environ["WORLD_SIZE"])
 try:
     LoraConfig(task_type="CASUAL_LM")
 except ValueError as error:
-    (folder / os.environ["RANK"]).write_text(type(error).__name__)
-    while len(list(folder.iterdir())) < size:  # the launcher ends the others when the first one has failed
+    (folder / (rank + ".part")).write_text(f"{type(error).__name__}: {error}")
+    (folder / (rank + ".part")).rename(folder / (rank + ".txt"))
+    while len(list(folder.glob("*.txt"))) < size:  # the launcher ends the others when the first one has failed
         time.sleep(0.05)
+    if rank != "0":  # two tracebacks written at the same time are mixed on the terminal
+        time.sleep(60)
     raise
 """
 
@@ -142,14 +145,15 @@ LAUNCHERS = {
 
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_launchers(tmp_path: Path, launcher: str) -> None:
-    """``torchrun`` and ``accelerate launch``: each of two workers refuses, the message is on the terminal whole."""
+    """``torchrun`` and ``accelerate launch``: each of two workers refuses, the first one's error is shown whole."""
     ranks = tmp_path / "ranks"
     ranks.mkdir()
     (tmp_path / "worker.py").write_text(WORKER)
     command = (with_real_peft().python, *LAUNCHERS[launcher], tmp_path / "worker.py", ranks)
     result = execute(*command, env=environ(PEFT_STRICT=1, OMP_NUM_THREADS=1), cwd=tmp_path)
     assert result.returncode != 0
-    assert {path.name: path.read_text() for path in ranks.iterdir()} == dict.fromkeys("01", "InvalidTaskTypeError")
-    assert "InvalidTaskTypeError: Invalid task type: 'CASUAL_LM'. Must be one of" in result.stderr
-    assert "  in LoraConfig(task_type='CASUAL_LM')\n" in result.stderr
-    assert "  Did you mean 'CAUSAL_LM' (causal language modeling)?\n" in result.stderr
+    assert sorted(path.name for path in ranks.iterdir()) == ["0.txt", "1.txt"]
+    for text in [*(path.read_text() for path in ranks.iterdir()), result.stderr]:
+        assert "InvalidTaskTypeError: Invalid task type: 'CASUAL_LM'. Must be one of" in text
+        assert "  in LoraConfig(task_type='CASUAL_LM')\n" in text
+        assert "  Did you mean 'CAUSAL_LM' (causal language modeling)?\n" in text + "\n"
