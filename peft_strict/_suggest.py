@@ -175,8 +175,8 @@ def _first_cut(word: str, cuts: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
             rest = cuts[i]
             if rest and words[rest[-1]] != "!":
                 return (word[:i], *rest)
-    name, found, task = word.rpartition("for")
-    return cuts[len(word) - len(task)] if found and name and len(word) <= 40 else ()
+    name, _, task = word.rpartition("for")
+    return cuts[len(word) - len(task)] if name else ()
 
 
 @lru_cache(maxsize=256)
