@@ -17,6 +17,7 @@ from typing import NamedTuple, Optional
 from . import _words
 
 _LONGEST = 200  # characters; nothing longer is a slip of the pen
+_FAR = 9  # more than any slips of the pen cost
 
 
 class Hint(NamedTuple):
@@ -296,23 +297,23 @@ def _nearest(text: str, words: Sequence[str], supported: Sequence[str]) -> Optio
 
 
 def _cost(squashed: str, words: Sequence[str], name: str) -> int:
-    """Return how many slips of the pen lie between a text and a member's name; 9 for another word."""
+    """Return how many slips of the pen lie between a text and a member's name; `_FAR` for another word."""
     target, parts = _squash(name), _words_of(name)
     allowed = {"", "to", *(_concept(part) for part in parts)}
     if any(not concept.startswith("?") and concept not in allowed for concept in map(_concept, words)):
-        return 9
+        return _FAR
     edits = _edits(squashed, target)
     if edits <= 1:
         return edits
     if len(words) == len(parts):
         return sum(_slip(word, part) for word, part in zip(words, parts))
     if all(word in _vocabulary() for word in words):
-        return 9  # words of the trade, no slip
-    return edits if edits <= 1 + (len(target) > 8) + (len(target) > 13) else 9
+        return _FAR  # words of the trade, no slip
+    return edits if edits <= 1 + (len(target) > 8) + (len(target) > 13) else _FAR
 
 
 def _slip(word: str, part: str) -> int:
-    """Return the cost of reading ``word`` as ``part`` of a member's name; 9 if it is no slip of it."""
+    """Return the cost of reading ``word`` as ``part`` of a member's name; `_FAR` if it is no slip of it."""
     edits = _edits(word, part)
     if _concept(word) == _concept(part):
         return 0
@@ -323,7 +324,7 @@ def _slip(word: str, part: str) -> int:
     abbreviation = len(part) > 4 and word[0] == part[0] and all(letter in rest for letter in word)
     missing = sum(word.count(letter) < part.count(letter) for letter in set(part))
     scrambled = len(word) == len(part) and missing <= (word[0] == part[0])
-    return 2 if len(word) > 2 and (abbreviation or scrambled) else 9
+    return 2 if len(word) > 2 and (abbreviation or scrambled) else _FAR
 
 
 def _edits(a: str, b: str) -> int:

@@ -104,7 +104,7 @@ def test_an_attribute_that_dict_does_not_show() -> None:
 
 
 TESTS = """
-import peft, peft_strict, torch
+import sys, peft, peft_strict, torch
 from peft import LoraConfig, TaskType
 peft_strict.enable()
 
@@ -124,6 +124,19 @@ def test_used():
     config = LoraConfig(target_modules=["0"])
     vars(config)["task_type"] = "X"
     peft.PeftModel(torch.nn.Sequential(torch.nn.Linear(1, 1)), config)  # here
+
+def test_looked_up():
+    peft.get_peft_model(torch.nn.Linear(1, 1), peft.PrefixTuningConfig(num_virtual_tokens=1))
+
+def test_looked_up_without_a_hash():
+    config = LoraConfig()
+    vars(config)["task_type"] = []
+    peft.get_peft_model(torch.nn.Linear(1, 1), config)
+
+def test_looked_up_in_an_older_way():
+    def get_peft_model(model, peft_config):
+        return sys.modules[peft.get_peft_model.__module__].MODEL_TYPE_TO_PEFT_MODEL_MAPPING[peft_config.task_type]
+    get_peft_model(torch.nn.Linear(1, 1), peft.PrefixTuningConfig(num_virtual_tokens=1))
 """
 
 
@@ -134,4 +147,6 @@ def test_what_pytest_shows_ends_on_the_users_line(tmp_path: Path) -> None:
     result = python("-m", "pytest", "-q", "-p", "no:cacheprovider", "--tb=short", file, cwd=tmp_path)
     lines = [line for line in result.stdout.splitlines() if line.strip(" ^")]
     ends = [lines[number - 1] for number, line in enumerate(lines) if line.startswith("E   peft_strict.Invalid")]
-    assert [end.rpartition("# ")[2] for end in ends] == ["here"] * 4, result.stdout
+    assert [end.rpartition("# ")[2] for end in ends[:4]] == ["here"] * 4, result.stdout
+    assert len(ends) == 7
+    assert "peft_strict/_" not in result.stdout

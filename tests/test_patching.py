@@ -911,15 +911,15 @@ def test_a_wrapper_that_wraps_itself(before: snapshot.Snapshot) -> None:
 
 
 class Dropping(type):
-    """A class that drops the others of its kind when something is set on it."""
+    """A class that drops the others of its kind, but for the last, when something is set on it."""
 
     kept: list[type] = []  # noqa: RUF012
     armed = False
 
     def __setattr__(cls, name: str, value: Any) -> None:
         type.__setattr__(cls, name, value)
-        if Dropping.armed:
-            Dropping.kept[:] = [cls]
+        if Dropping.armed and len(Dropping.kept) > 2:
+            Dropping.kept[:] = [cls, Dropping.kept[-1]]
             gc.collect()
 
 
@@ -934,8 +934,9 @@ def test_classes_that_die_meanwhile(before: snapshot.Snapshot, act: Any, found: 
         type.__setattr__(Dropping.kept[index], "__init__", lambda self, **words: LoraConfig.__init__(self, **words))
     Dropping.armed = True
     assert act().state == found
-    assert len(Dropping.kept) == 1
-    assert layers(Dropping.kept[0]) == (found == "guarding")
+    assert len(Dropping.kept) == 2
+    assert [layers(cls) for cls in Dropping.kept] == [found == "guarding"] * 2
+    assert [layers(cls, "task_type") for cls in Dropping.kept] == [found == "guarding"] * 2
     Dropping.armed = False
     Dropping.kept.clear()
     peft_strict.disable()
@@ -969,3 +970,30 @@ def test_a_file_that_is_read_while_suspended(off: None, tmp_path: Any) -> None:
         read = LoraConfig.from_json_file(str(tmp_path / "adapter_config.json"))
     error = refused(setattr, config, "task_type", read["task_type"])
     assert error.source is None
+
+
+def test_only_get_peft_model_is_looked_at(before: snapshot.Snapshot) -> None:
+    """A look-up in PEFT's mapping by anybody else fails as ever, though names of theirs may be the same."""
+
+    def mapping() -> Any:
+        return live_release().tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING
+
+    def other(model: Any, peft_config: Any) -> Any:
+        return mapping()[peft_config.task_type]
+
+    def get_peft_model(model: Any, peft_config: Any) -> Any:
+        return live_release().tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING[peft_config.task_type]
+
+    def of_other_names(base: Any, config: Any) -> Any:
+        return mapping()[config.task_type]
+
+    of_other_names.__code__ = of_other_names.__code__.replace(co_name="get_peft_model")
+    peft_strict.enable()
+    config = peft.PrefixTuningConfig(num_virtual_tokens=2)
+    for look_up in (other, of_other_names):
+        with pytest.raises(KeyError):
+            look_up(tiny_lm(), config)
+    with pytest.raises(KeyError), peft_strict.suspended():
+        get_peft_model(tiny_lm(), config)
+    with pytest.raises(InvalidTaskTypeError, match="Prompt learning needs a task type"):
+        get_peft_model(tiny_lm(), config)

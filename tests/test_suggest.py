@@ -280,6 +280,59 @@ def test_task_types_of_a_later_peft(value, name):
     assert hint(value, (*SIX, "MASKED_LM", "IMAGE_CLS", "GRAPH_CLS", "TEXT_CLS")) == Hint(task_type=name)
 
 
+@pytest.mark.parametrize(
+    ("value", "task_type"),
+    [
+        pytest.param("FETAURE_EXTRCTON", "FEATURE_EXTRACTION", id="three in the longest name"),
+        pytest.param("QUSTON_ANZ", None, id="three in a shorter name"),
+        pytest.param("SEK_2_SQ_ML", None, id="three in a name of twelve letters"),
+        pytest.param("FEATURXTRACTON", "FEATURE_EXTRACTION", id="three in the longest name, cut elsewhere"),
+        pytest.param("FEATUREXTRACTON", "FEATURE_EXTRACTION", id="two in the longest name, cut elsewhere"),
+        pytest.param("XEATUE_EXTRACTION", None, id="another first letter and one more"),
+        pytest.param("SEK_3_SEQ_LM", None, id="all that a part has"),
+        pytest.param("CSUALA_LM", "CAUSAL_LM", id="a part's letters, mixed"),
+        pytest.param("CSUALX_LM", "CAUSAL_LM", id="a part's letters, mixed, all but one"),
+    ],
+)
+def test_how_many_slips_are_seen_through(value, task_type):
+    """Two slips of the pen, three in a long name; a part may lose no more than leaves it recognisable."""
+    assert hint(value, SIX) == Hint(task_type=task_type)
+
+
+def test_the_only_task_type():
+    """A slip is seen through where PEFT has one task type only."""
+    assert hint("CASUAL_LM", ["CAUSAL_LM"]) == Hint(task_type="CAUSAL_LM")
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "alike"),
+    [
+        ("squence", "sequence", True),
+        ("equence", "sequence", True),
+        ("eature", "feature", False),
+        ("xequence", "sequence", False),
+        ("tranlatins", "translations", True),
+        ("trnlatins", "translations", False),
+    ],
+)
+def test_words_that_are_evidently_others(word, known, alike):
+    """The first letter is right, or missing from a long word; only a very long word may be two slips away."""
+    assert _suggest._alike(word, known) is alike
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("au_diocls", Hint(leave_out="audio classification")),
+        ("forecasting_generating", Hint()),
+        ("nsp_doc", Hint()),
+    ],
+)
+def test_known_words_in_odd_places(value, expected):
+    """Separators in the wrong place are seen through; two tasks that do not go together are no task."""
+    assert hint(value, SIX) == expected
+
+
 def test_a_tie_gets_no_suggestion():
     """Where two task types are equally near there is no answer, in whatever order PEFT lists them."""
     assert hint("NODF_CLS", ("NODE_CLS", "NODS_CLS")) == hint("NODF_CLS", ("NODS_CLS", "NODE_CLS")) == Hint()
