@@ -537,6 +537,18 @@ def test_saved_references_are_inert(before: snapshot.Snapshot) -> None:
     peft_model(peft.PeftModel.__new__(peft.PeftModel), tiny_lm(), config)
 
 
+@pytest.mark.parametrize("read", [getattr, lambda cls, name: vars(cls)[name]], ids=["attribute", "raw"])
+def test_called_with_the_model_in_front(before: snapshot.Snapshot, read: Callable[..., Any]) -> None:
+    """A method that is read from the class and called with the model works as ever, and refuses as ever."""
+    peft_strict.enable()
+    add = read(peft.PeftModel, "add_adapter")
+    model = peft.get_peft_model(tiny_lm(), lora(task_type="CAUSAL_LM"))
+    add(model, "second", lora(task_type="CAUSAL_LM"))
+    assert list(model.peft_config) == ["default", "second"]
+    with pytest.raises(InvalidTaskTypeError):
+        add(model, "third", past_us(lora(), "CASUAL_LM"))
+
+
 def test_removed_by_somebody_else(before: snapshot.Snapshot) -> None:
     """Tools that peel off the outermost wrapper, whoever's it is, may take ours; the undo copes."""
     peft_strict.enable()

@@ -6,7 +6,9 @@ import ast
 import enum
 import functools
 import importlib.util
+import itertools
 import json
+import random
 import subprocess
 import sys
 import tracemalloc
@@ -292,11 +294,30 @@ def test_task_types_of_a_later_peft(value, name):
         pytest.param("SEK_3_SEQ_LM", None, id="all that a part has"),
         pytest.param("CSUALA_LM", "CAUSAL_LM", id="a part's letters, mixed"),
         pytest.param("CSUALX_LM", "CAUSAL_LM", id="a part's letters, mixed, all but one"),
+        pytest.param("CSUALA_ML", None, id="a part's letters, mixed, and one more"),
+        pytest.param("CA_LM", None, id="two letters of a part"),
     ],
 )
 def test_how_many_slips_are_seen_through(value, task_type):
     """Two slips of the pen, three in a long name; a part may lose no more than leaves it recognisable."""
     assert hint(value, SIX) == Hint(task_type=task_type)
+
+
+def test_edits():
+    """The distance is the number of letters put in, left out, changed or swapped with the next one; 4 at most."""
+
+    @functools.cache
+    def plain(a, b):
+        if not a or not b:
+            return len(a) + len(b)
+        ways = [plain(a[1:], b) + 1, plain(a, b[1:]) + 1, plain(a[1:], b[1:]) + (a[0] != b[0])]
+        return min([*ways, plain(a[2:], b[2:]) + 1] if a[:2] == b[1::-1] and len(a) > 1 else ways)
+
+    words = ["".join(letters) for size in range(5) for letters in itertools.product("abc", repeat=size)]
+    draw = random.Random(0)
+    words += ["".join(draw.choices("abcd", k=size)) for size in range(5, 9) for _ in range(15)]
+    pairs = list(itertools.product(words, repeat=2))
+    assert [pair for pair in pairs if _suggest._edits(*pair) != min(plain(*pair), 4)] == []
 
 
 def test_the_only_task_type():
