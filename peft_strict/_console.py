@@ -20,7 +20,7 @@ def complain(message: str) -> None:
     """Write one line to stderr, if there is one."""
     if sys.stderr is not None:
         with contextlib.suppress(OSError):  # nobody reads it any more; the exit code still tells
-            print(f"peft-strict: {message}", file=sys.stderr, flush=True)
+            print(f"peft-strict: {message}", file=sys.stderr)
 
 
 def report(text: str) -> bool:
@@ -66,4 +66,4 @@ class Progress:
 
     @staticmethod
     def _draw(text: str) -> None:
-        print(f"\r{text}\x1b[K", end="", file=sys.stderr, flush=True)
+        print(f"\r{text}\x1b[K", end="", file=sys.stderr)

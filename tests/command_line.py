@@ -18,7 +18,13 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 
 def environment(**variables: str | None) -> dict[str, str]:
     """Return the environment with the source tree importable; ``None`` takes a variable away."""
-    changed = {"PYTHONPATH": str(REPOSITORY), "HF_HUB_OFFLINE": "1", "PEFT_STRICT": None, **variables}
+    changed = {
+        "PYTHONPATH": str(REPOSITORY),
+        "HF_HUB_OFFLINE": "1",
+        "PEFT_STRICT": None,
+        "PYTHONUNBUFFERED": None,
+        **variables,
+    }
     kept = {name: value for name, value in os.environ.items() if name not in changed}
     return {**kept, **{name: value for name, value in changed.items() if value is not None}}
 

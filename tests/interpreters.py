@@ -47,7 +47,7 @@ def execute(*command: object, timeout: float = TIME_LIMIT, **options: object) ->
 def environ(**variables: object) -> dict[str, str]:
     """Return this process's environment without anything that concerns us, plus these variables."""
     ours = (
-        *("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE"),
+        *("PYTHONPATH", "PYTHONHOME", "PYTHONWARNINGS", "PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED"),
         "PEFT_STRICT",
         "VIRTUAL_ENV",  # IPython would remark on it
     )
