@@ -220,6 +220,15 @@ def test_good_files_are_not_touched(tmp_path: Path) -> None:
     assert (file.stat().st_ino, file.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_what_was_fixed_and_what_was_left_are_counted(tmp_path: Path) -> None:
+    """With ``--fix`` the summary tells how many are fixed and how many are still wrong."""
+    for name, content in [("a", WRONG), ("b", WRONG), ("c", WRONG.replace(b"CASUAL_LM", b"NONSENSE"))]:
+        adapter(tmp_path / name).write_bytes(content)
+    result = check("--fix", tmp_path)
+    assert result.stdout.endswith("3 files checked, 2 fixed, 1 wrong.\n")
+    assert result.returncode == 1
+
+
 def test_a_fixed_file_loads_in_peft(config: Path) -> None:
     """The PEFT that refused the file before loads it now, with the task type that was meant."""
     peft.LoraConfig(r=5).save_pretrained(config.parent)
