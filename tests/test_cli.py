@@ -85,6 +85,11 @@ def test_help_names_the_exit_codes(command: tuple[str, ...], flag: str) -> None:
     assert max(map(len, result.stdout.splitlines())) <= 100
 
 
+def test_help_of_run_before_a_program() -> None:
+    """``run -h`` is about ``run``, whatever stands behind it."""
+    assert peft_strict("run", "-h", "train.py").stdout == peft_strict("run", "-h").stdout
+
+
 def test_version() -> None:
     """``--version`` names the program and its version."""
     assert peft_strict("--version").stdout == "peft-strict 0.1.0\n"
@@ -131,9 +136,10 @@ def test_run_code(either: Path, joined: bool) -> None:
     assert (shown["argv"], shown["path"], shown["status"]) == (["-c", "-x"], "", "armed")
 
 
-def test_run_no_code(either: Path) -> None:
-    """An empty program is a program, as it is for Python."""
-    result = run(either, "-c", "", "-x")
+@pytest.mark.parametrize("words", [("-c", ""), ("-c1",)], ids=["empty", "one letter"])
+def test_run_little_code(either: Path, words: tuple[str, ...]) -> None:
+    """An empty program is a program, and so is a single letter, as they are for Python."""
+    result = run(either, *words, "-x")
     assert (result.returncode, result.stdout, quiet(result)) == (0, "", "")
 
 

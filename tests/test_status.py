@@ -41,6 +41,10 @@ SHOWN = {
         {"state": "not guarding", "classes": 45, "unguarded": ("A", "B", "C", "D", "PeftModel.__init__")},
         "<peft_strict: NOT guarding 4 of 45: A, B, C, ...; call enable() again>",
     ),
+    "as-many-as-are-named": (
+        {"state": "not guarding", "classes": 45, "unguarded": ("A", "B", "C")},
+        "<peft_strict: NOT guarding 3 of 45: A, B, C; call enable() again>",
+    ),
     "only-a-place-not-guarded": (
         {"state": "not guarding", "classes": 45, "unguarded": ("PeftModel.__init__",)},
         "<peft_strict: NOT guarding PeftModel.__init__; call enable() again>",
@@ -69,6 +73,18 @@ def test_to_dict(attributes: dict[str, object]) -> None:
     assert status == Status(**{**BASE, **attributes}) == pickle.loads(pickle.dumps(status))
     assert status != Status(**{**BASE, **attributes, "note": "other"})
     assert status != repr(status)
+
+
+def test_nothing_is_guarded_unless_said() -> None:
+    """A status says nothing of PEFT where there is nothing to say."""
+    status = Status(**BASE, state="off")
+    assert (status.classes, status.peft_version, status.unguarded, status.problem, status.note) == (
+        0,
+        None,
+        (),
+        None,
+        None,
+    )
 
 
 def test_unhashable() -> None:
