@@ -252,6 +252,25 @@ def test_run_isolated(either: Path) -> None:
     assert (json.loads(shown)["status"], isolated) == ("armed", "1")
 
 
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="-P is new in Python 3.11")
+def test_run_safe_path(either: Path, script: Path) -> None:
+    """``-P`` keeps the folder of the script off ``sys.path``, as without us."""
+    plain, ours = ([either, "-P", *words, script] for words in [(), ("-m", "peft_strict", "run")])
+    paths = [json.loads(execute(command).stdout)["path"] for command in (plain, ours)]
+    assert paths[0] == paths[1] != str(script.parent)
+
+
+def test_run_from_a_program_that_has_printed(either: Path) -> None:
+    """What a program has printed before it calls us comes first, also where output is buffered."""
+    code = "print('before'); from peft_strict._cli import main; main(['run', '-c', 'print(1)'])"
+    assert execute([either, "-c", code]).stdout == "before\n1\n"
+
+
+def test_run_code_is_compiled_for_itself(either: Path) -> None:
+    """No ``from __future__`` of ours is in effect for the program."""
+    assert run(either, "-c", "def f(x: 1 + 1): pass\nprint(f.__annotations__)").stdout == "{'x': 2}\n"
+
+
 def test_run_without_site(live: Path) -> None:
     """``-S`` leaves ``.pth`` files out: the program is guarded in this process, and a line says what is not."""
     command = [live, "-S", "-m", "peft_strict", "run", "-c", SHOW]
