@@ -130,7 +130,7 @@ def _after(watch: Watch, instance: Any, passed: Any, translates: bool) -> Option
         and "task_type" not in watch.attributes(instance)
     ):
         return None  # nothing was stored at all: somebody has put another __init__, such as a mock, in its place
-    if left is meant or left is passed or (right and left == meant):
+    if right and left == meant:
         return None
     if translates and not right and left is not None:
         return None

@@ -405,3 +405,69 @@ def test_a_first_instance_inside_a_block(strict: None, kind: str) -> None:
     with peft_strict.suspended():
         assert cls(peft_type=TaskType.SEQ_CLS).task_type is None
     refused(cls, peft_type=TaskType.SEQ_CLS)
+
+
+def with_a_default() -> Any:
+    class Mine(LoraConfig):
+        task_type: Any = TaskType.SEQ_CLS
+
+        def __init__(self, **words: Any) -> None:
+            pass
+
+    return Mine
+
+
+def with_a_property() -> Any:
+    class Mine(LoraConfig):
+        task_type: Any = property(lambda self: None, lambda self, value: None)
+
+    return Mine
+
+
+def with_an_idle_init() -> Any:
+    class Mine(LoraConfig):
+        def __init__(self, task_type: Any = None) -> None:
+            pass
+
+    return Mine
+
+
+def with_things_of_its_own() -> Any:
+    class Mine(LoraConfig):
+        def __init__(self, *things: Any, **words: Any) -> None:
+            super().__init__(**words)
+
+    return lambda task_type: Mine("X", TaskType.SEQ_CLS, task_type)
+
+
+class Idle:
+    """An initialiser without code of its own, as an extension's."""
+
+    def __get__(self, instance: Any, owner: Any) -> Any:
+        return lambda *args, **kwargs: None
+
+
+def with_an_init_without_code() -> Any:
+    class Mine(LoraConfig):
+        __init__: Any = Idle()
+
+    return Mine
+
+
+@pytest.mark.parametrize(
+    "make",
+    [with_a_default, with_a_property, with_an_idle_init, with_things_of_its_own, with_an_init_without_code],
+    ids=lambda make: make.__name__,
+)
+def test_a_class_that_stores_nothing(strict: None, make: Any) -> None:
+    """A right task type that a class does not store, and what is no task type at all, is the class's own affair."""
+    cls = make()
+    with reports() as found:
+        cls(task_type="CAUSAL_LM")
+        cls(task_type="CAUSAL_LM")  # the first one may have been set up before its class was patched
+    assert found == []
+
+
+def test_a_wrong_value_that_a_class_does_not_store(strict: None) -> None:
+    """A wrong task type that an ``__init__`` of one's own takes, and drops, is refused."""
+    assert refused(with_an_idle_init(), task_type="CASUAL_LM").suggestion == "CAUSAL_LM"
