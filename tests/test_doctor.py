@@ -28,13 +28,17 @@ WAYS = [
 
 
 def doctor_with(
-    folder: Path, *arguments: str, interpreter: str | Path = sys.executable, **variables: str | None
+    folder: Path,
+    *arguments: str,
+    interpreter: str | Path = sys.executable,
+    stdout: int = subprocess.PIPE,
+    **variables: str | None,
 ) -> subprocess.CompletedProcess[str]:
     """Run it with a folder in front of all packages."""
     path = os.pathsep.join([str(folder), str(REPOSITORY)])
-    settings = {"env": environment(PYTHONPATH=path, **variables), "cwd": folder, "capture_output": True, "text": True}
+    settings = {"env": environment(PYTHONPATH=path, **variables), "cwd": folder, "text": True}
     command = [str(interpreter), "-m", "peft_strict", "doctor", *arguments]
-    return subprocess.run(command, check=False, **settings)
+    return subprocess.run(command, check=False, stdout=stdout, stderr=subprocess.PIPE, **settings)
 
 
 @pytest.fixture(name="found", scope="module")
@@ -111,6 +115,12 @@ PEFT_TYPE_TO_CONFIG_MAPPING = {"LORA": LoraConfig, "PICKY": Picky}
 """
 
 
+def make_small_peft(folder: Path, error: str = "ValueError('no such task type')") -> None:
+    (folder / "peft").mkdir()
+    (folder / "peft" / "__init__.py").write_text(SMALL_PEFT.replace("{error}", error))
+    (folder / "peft" / "mapping.py").write_text(SMALL_MAPPING)
+
+
 @pytest.mark.parametrize(
     ("error", "shown"),
     [
@@ -125,9 +135,7 @@ def test_misses_are_told(tmp_path: Path, error: str, shown: str) -> None:
 
     Refused means a ``ValueError`` about the task type; any other error is shown as what it is.
     """
-    (tmp_path / "peft").mkdir()
-    (tmp_path / "peft" / "__init__.py").write_text(SMALL_PEFT.replace("{error}", error))
-    (tmp_path / "peft" / "mapping.py").write_text(SMALL_MAPPING)
+    make_small_peft(tmp_path, error)
     result = doctor_with(tmp_path, "--json")
     found = json.loads(result.stdout)
     assert result.returncode == found["exit_code"] == 1
@@ -139,6 +147,16 @@ def test_misses_are_told(tmp_path: Path, error: str, shown: str) -> None:
     assert "NOT guarding" in found["status"]
     text = doctor_with(tmp_path).stdout
     assert f"MISSED: {', '.join(found['missed'])}\nstatus: {found['status']}\n" in text
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
+def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
+    """A full disk behind stdout is a sentence and exit code 2, whatever was found."""
+    make_small_peft(tmp_path)
+    with open("/dev/full", "w") as full:
+        result = doctor_with(tmp_path, stdout=full.fileno())
+    assert result.returncode == 2
+    assert result.stderr == "peft-strict: cannot write the report: No space left on device\n"
 
 
 @pytest.mark.parametrize(
