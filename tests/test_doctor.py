@@ -179,6 +179,16 @@ def test_peft_that_cannot_be_imported(tmp_path: Path, source: str, reason: str) 
     assert (found["error"], found["exit_code"], found["classes"]) == (reason, 2, [])
 
 
+@pytest.mark.parametrize("on", ["", "not "], ids=["strict", "plain"])
+def test_peft_that_can_be_imported_once(tmp_path: Path, on: str) -> None:
+    """An import that fails in one of the two processes only is told, too."""
+    make_small_peft(tmp_path)
+    file = tmp_path / "peft" / "__init__.py"
+    file.write_text(f"import os\nif {on}os.environ.get('PEFT_STRICT'): raise ImportError('here')\n{file.read_text()}")
+    result = doctor_with(tmp_path)
+    assert (result.returncode, result.stderr) == (2, "peft-strict: PEFT cannot be imported: ImportError: here\n")
+
+
 def test_what_libraries_print_is_no_harm(tmp_path: Path) -> None:
     """Output of PEFT's import, from Python or from C, does not get into the report."""
     (tmp_path / "peft.py").write_text("import os; print('hello'); os.write(1, b'from C'); raise ImportError('x')")
