@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import os
 import sys
 import time
+
+from ._standby import say
 
 _PROGRESS_SECONDS = 0.2
 
@@ -17,10 +18,8 @@ def shown(path: str) -> str:
 
 
 def complain(message: str) -> None:
-    """Write one line to stderr, if there is one."""
-    if sys.stderr is not None:
-        with contextlib.suppress(OSError):  # nobody reads it any more; the exit code still tells
-            print(f"peft-strict: {message}", file=sys.stderr)
+    """Write one line to stderr, if there is one; if nobody reads it, the exit code still tells."""
+    say(f"peft-strict: {message}")
 
 
 def report(text: str) -> bool:

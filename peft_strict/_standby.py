@@ -278,11 +278,20 @@ def patch() -> "str | None":
 
 
 def say(text: str) -> None:
-    """Write a line to stderr, if there is a stderr."""
-    stream = sys.stderr
+    """Write a line to stderr, if there is a stderr.
+
+    Past the buffers of Python's own stderr: what a full disk behind it does not take would stay in them, and have the
+    interpreter end with exit code 120.
+    """
+    stream: Any = sys.stderr
     if stream is None:  # closed: printing would go to stdout
         return
+    is_pythons_own = stream is sys.__stderr__ and hasattr(stream, "buffer")
     try:
-        stream.write(text + "\n")
+        if is_pythons_own:
+            stream.flush()
+            getattr(stream.buffer, "raw", stream.buffer).write(f"{text}\n".encode(stream.encoding, "backslashreplace"))
+        else:
+            stream.write(text + "\n")
     except (OSError, ValueError):  # a full disk or a closed pipe behind it: nobody is listening
         return

@@ -403,6 +403,14 @@ def test_missing_path(tmp_path: Path) -> None:
     assert HINT in result.stdout
 
 
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
+def test_a_complaint_that_cannot_be_written(tmp_path: Path) -> None:
+    """A full disk behind stderr leaves the exit code what it is."""
+    with open("/dev/full", "w") as full:
+        result = check(tmp_path / "nowhere", capture_output=False, stdout=subprocess.PIPE, stderr=full)
+    assert (result.returncode, result.stdout) == (2, "0 files checked, 1 not usable, 0 wrong.\n")
+
+
 def test_named_pipe(tmp_path: Path) -> None:
     """What is not a regular file is not waited for."""
     os.mkfifo(tmp_path / "adapter_config.json")
