@@ -209,7 +209,9 @@ def test_variable(tmp_path: Path, variable: str | None, modes: object, line: str
     """The variable is shown with what it means here; without a live ``.pth`` file it means nothing."""
     (tmp_path / "peft.py").write_text("raise ImportError('x')")
     options = {"interpreter": environment_with(tmp_path / "bare", pth=False), "PEFT_STRICT": variable}
-    assert line in doctor_with(tmp_path, **options).stdout.splitlines()
+    lines = doctor_with(tmp_path, **options).stdout.splitlines()
+    assert line in lines
+    assert "peft_strict.pth  not in site-packages (not live)" in lines
     activation = json.loads(doctor_with(tmp_path, "--json", **options).stdout)["activation"]
     assert (activation["variable"], activation["variable_modes"]) == (variable, modes)
 
@@ -248,6 +250,9 @@ def test_live_pth(tmp_path: Path) -> None:
     assert activation["pth_live"] is True
     assert activation["on_without_variable"] is False
     assert activation["variable_modes"] == {"invalid": "warn", "misfit": "warn"}
+    lines = doctor_with(tmp_path, interpreter=live, PEFT_STRICT="warn").stdout.splitlines()
+    assert f"peft_strict.pth  {pth} (live)" in lines
+    assert "PEFT_STRICT      'warn' (on: invalid='warn', misfit='warn')" in lines
 
 
 def test_sitecustomize(tmp_path: Path) -> None:
