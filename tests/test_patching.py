@@ -1009,3 +1009,20 @@ def test_only_get_peft_model_is_looked_at(before: snapshot.Snapshot) -> None:
         get_peft_model(tiny_lm(), config)
     with pytest.raises(InvalidTaskTypeError, match="Prompt learning needs a task type"):
         get_peft_model(tiny_lm(), config)
+
+
+class Stubborn(type):
+    """A class that nothing can be set on."""
+
+    def __setattr__(cls, name: str, value: Any) -> None:
+        raise AttributeError("not on me")
+
+
+def test_a_start_that_fails_leaves_nothing(before: snapshot.Snapshot) -> None:
+    """A class that cannot be patched is told of, and no other one stays patched."""
+    mine = Stubborn("Mine", (LoraConfig,), {"__init__": lambda self, **words: LoraConfig.__init__(self, **words)})
+    with entry(peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING, "MINE", mine):
+        with pytest.warns(peft_strict.TaskTypeWarning, match="PEFT is NOT guarded: AttributeError: not on me"):
+            found = peft_strict.enable()
+        assert found.state == "not guarding"
+        assert {layers(cls) for cls in registered_classes()} == {0}
