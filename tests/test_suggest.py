@@ -322,7 +322,7 @@ def test_edits():
 
 def test_the_only_task_type():
     """A slip is seen through where PEFT has one task type only."""
-    assert hint("CASUAL_LM", ["CAUSAL_LM"]) == Hint(task_type="CAUSAL_LM")
+    assert hint("CAZAL_LM", ["CAUSAL_LM"]) == Hint(task_type="CAUSAL_LM")
 
 
 @pytest.mark.parametrize(
