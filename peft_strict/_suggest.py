@@ -136,7 +136,9 @@ def _split(text: str) -> list[str]:
     """Return the words of ``text`` in lower case: cut at separators, between known words, and at camel humps."""
     words: list[str] = []
     for chunk in re.findall(r"[^\W\d_]+|\d+", text):
-        for part in [chunk] if _cut(chunk.lower()) else re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z]+", chunk):
+        cut = _cut(chunk.lower())
+        words += cut
+        for part in [] if cut else re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+|[^A-Za-z]+", chunk):
             words += _cut(part.lower()) or [part.lower()]
     return words
 
