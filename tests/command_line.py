@@ -11,9 +11,13 @@ import sysconfig
 import venv
 from pathlib import Path
 
+import pytest
+
 from . import interpreters
 
 REPOSITORY = Path(__file__).resolve().parents[1]
+
+with_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
 
 
 def environment(**variables: str | None) -> dict[str, str]:

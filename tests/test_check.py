@@ -22,7 +22,7 @@ import pytest
 from peft_strict import _adapter_files
 
 from . import interpreters
-from .command_line import environment, obey_ctrl_c, peft_strict, python
+from .command_line import environment, obey_ctrl_c, peft_strict, python, with_dev_full
 
 WRONG = b'{\n  "peft_type": "LORA",\n  "task_type": "CASUAL_LM"\n}'
 RIGHT = WRONG.replace(b"CASUAL_LM", b"CAUSAL_LM")
@@ -403,7 +403,7 @@ def test_missing_path(tmp_path: Path) -> None:
     assert HINT in result.stdout
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
+@with_dev_full
 def test_a_complaint_that_cannot_be_written(tmp_path: Path) -> None:
     """A full disk behind stderr leaves the exit code what it is."""
     with open("/dev/full", "w") as full:
@@ -568,7 +568,7 @@ def test_a_reader_that_leaves(config: Path) -> None:
     assert process.returncode == 1
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
+@with_dev_full
 def test_a_report_that_cannot_be_written(config: Path) -> None:
     """A full disk behind stdout is a sentence and exit code 2."""
     with open("/dev/full", "w") as full:

@@ -15,7 +15,7 @@ import pytest
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
 from . import interpreters
-from .command_line import REPOSITORY, environment, environment_with, obey_ctrl_c, peft_strict, python
+from .command_line import REPOSITORY, environment, environment_with, obey_ctrl_c, peft_strict, python, with_dev_full
 
 WAYS = [
     "assigned after construction",
@@ -149,7 +149,7 @@ def test_misses_are_told(tmp_path: Path, error: str, shown: str) -> None:
     assert f"MISSED: {', '.join(found['missed'])}\nstatus: {found['status']}\n" in text
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs Linux's /dev/full")
+@with_dev_full
 def test_a_report_that_cannot_be_written(tmp_path: Path) -> None:
     """A full disk behind stdout is a sentence and exit code 2, whatever was found."""
     make_small_peft(tmp_path)
@@ -219,9 +219,7 @@ def test_variable(tmp_path: Path, variable: str | None, modes: object, line: str
 @pytest.mark.parametrize("pth", [True, False], ids=["live", "none"])
 def test_verdict_on_the_variable(tmp_path: Path, pth: bool) -> None:
     """Where no ``.pth`` file is live, the report ends with what to do instead of setting the variable."""
-    (tmp_path / "peft").mkdir()
-    (tmp_path / "peft" / "__init__.py").write_text(SMALL_PEFT.replace("{error}", "ValueError('no such task type')"))
-    (tmp_path / "peft" / "mapping.py").write_text(SMALL_MAPPING)
+    make_small_peft(tmp_path)
     result = doctor_with(tmp_path, interpreter=environment_with(tmp_path / "environment", pth=pth))
     advice = "PEFT_STRICT has no effect here: call peft_strict.enable(), or use peft-strict run."
     assert (result.stdout.splitlines()[-1] == advice) == (not pth)

@@ -186,6 +186,10 @@ def test_only_classes_with_an_init_are_patched(before: snapshot.Snapshot) -> Non
     assert layers(LoraConfig) == 1
 
 
+def task_mapping() -> Any:
+    return live_release().tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING
+
+
 def test_the_task_mapping_is_a_dict(before: snapshot.Snapshot) -> None:
     """PEFT's task-to-model mapping can be used in every way that a dict can."""
     module = live_release().tasks_module
@@ -218,7 +222,7 @@ def test_the_task_mapping_is_a_dict(before: snapshot.Snapshot) -> None:
 def test_the_task_mapping_can_be_copied(before: snapshot.Snapshot, duplicate: Callable[[Any], Any]) -> None:
     """A copy of the mapping is a plain dict with the same entries."""
     peft_strict.enable()
-    mapping = live_release().tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING
+    mapping = task_mapping()
     again = duplicate(mapping)
     assert type(again) is dict
     assert again == mapping
@@ -518,7 +522,7 @@ def test_saved_references_are_inert(before: snapshot.Snapshot) -> None:
     """What somebody has read from a class while we were on does nothing when we are off."""
     peft_strict.enable()
     saved = [LoraConfig.__init__, vars(LoraConfig)["__init__"], LoraConfig().__init__]  # type: ignore[misc]
-    mapping = live_release().tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING
+    mapping = task_mapping()
     guard = vars(live_release().config_base)["task_type"]
     peft_model = peft.PeftModel.__init__
     peft_strict.disable()
@@ -987,17 +991,14 @@ def test_a_file_that_is_read_while_suspended(off: None, tmp_path: Any) -> None:
 def test_only_get_peft_model_is_looked_at(before: snapshot.Snapshot) -> None:
     """A look-up in PEFT's mapping by anybody else fails as ever, though names of theirs may be the same."""
 
-    def mapping() -> Any:
-        return live_release().tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING
-
     def other(model: Any, peft_config: Any) -> Any:
-        return mapping()[peft_config.task_type]
+        return task_mapping()[peft_config.task_type]
 
     def get_peft_model(model: Any, peft_config: Any) -> Any:
-        return live_release().tasks_module.MODEL_TYPE_TO_PEFT_MODEL_MAPPING[peft_config.task_type]
+        return task_mapping()[peft_config.task_type]
 
     def of_other_names(base: Any, config: Any) -> Any:
-        return mapping()[config.task_type]
+        return task_mapping()[config.task_type]
 
     of_other_names.__code__ = of_other_names.__code__.replace(co_name="get_peft_model")
     peft_strict.enable()

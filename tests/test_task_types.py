@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import py_compile
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -42,12 +41,11 @@ SHOW = (
 )
 
 
-def read_in(*folders: object) -> subprocess.CompletedProcess[str]:
+def read_in(*folders: object) -> interpreters.Result:
     """Read the PEFT of these folders in a process that has no other."""
     path = os.pathsep.join([*map(str, folders), environment()["PYTHONPATH"]])
     bare = interpreters.clean(interpreters.HERE).python
-    options = {"env": environment(PYTHONPATH=path), "capture_output": True, "text": True}
-    return subprocess.run([str(bare), "-c", SHOW], check=False, **options)
+    return interpreters.execute(bare, "-c", SHOW, env=environment(PYTHONPATH=path))
 
 
 def old_peft(folder: Path, init: str = "", source: str = OLD_CONFIG, version: str = '__version__ = "0.4.0"') -> Path:
