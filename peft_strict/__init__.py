@@ -11,12 +11,12 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._activation import disable, enable, status
     from ._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
-    from ._notebook import load_ipython_extension, unload_ipython_extension
-    from ._parse import parse_task_type
-    from ._status import Status
-    from ._suspension import suspended
+    from .guards.suspension import suspended
+    from .switch.activation import disable, enable, status
+    from .switch.notebook import load_ipython_extension, unload_ipython_extension
+    from .switch.status import Status
+    from .values.parse import parse_task_type
 
 __all__ = [
     "InvalidTaskTypeError",
@@ -38,15 +38,15 @@ _HOMES = {
     "InvalidTaskTypeError": "_errors",
     "MisfitError": "_errors",
     "MisfitWarning": "_errors",
-    "Status": "_status",
+    "Status": "switch.status",
     "TaskTypeWarning": "_errors",
-    "disable": "_activation",
-    "enable": "_activation",
-    "load_ipython_extension": "_notebook",
-    "parse_task_type": "_parse",
-    "status": "_activation",
-    "suspended": "_suspension",
-    "unload_ipython_extension": "_notebook",
+    "disable": "switch.activation",
+    "enable": "switch.activation",
+    "load_ipython_extension": "switch.notebook",
+    "parse_task_type": "values.parse",
+    "status": "switch.activation",
+    "suspended": "guards.suspension",
+    "unload_ipython_extension": "switch.notebook",
 }
 
 

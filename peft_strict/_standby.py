@@ -41,7 +41,7 @@ class State:
         on: Whether the guards act. Read without a lock on every construction of a config.
         invalid: What a wrong value meets, ``"raise"`` or ``"warn"``.
         misfit: What a right value on the wrong model meets, ``"warn"``, ``"raise"`` or ``"ignore"``.
-        installs: What was patched, one entry for each imported copy of PEFT (filled by ``_patching``).
+        installs: What was patched, one entry for each imported copy of PEFT (filled by ``guards.patching``).
         problem: Why PEFT could not be guarded, or ``None``.
         lock: Held by whoever switches or patches.
     """
@@ -265,11 +265,11 @@ def patch() -> "str | None":
     if not state.on:
         return None
     try:
-        from . import _patching  # before the lock: an import that waits for another must not hold it
+        from .guards import patching  # before the lock: an import that waits for another must not hold it
 
         with state.lock:
             if state.on:
-                _patching.apply(state)
+                patching.apply(state)
                 state.problem = None
     except Exception as error:  # a PEFT we do not understand must stay importable and usable
         state.problem = f"{type(error).__name__}: {error}"

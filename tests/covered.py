@@ -1,8 +1,8 @@
 """``python -m tests.covered``: which lines and branches of the package the tests reach, in all their processes.
 
 Takes three times as long as the tests alone. Words behind the command go to pytest: ``python -m tests.covered
-tests/test_rule.py``. What a test takes away from a process (a disk with room, the right to write) it must give back
-before that ends: the measurement writes then.
+tests/values/test_rule.py``. What a test takes away from a process (a disk with room, the right to write) it must give
+back before that ends: the measurement writes then.
 """
 
 from __future__ import annotations

@@ -55,7 +55,7 @@ def _import_what_they_import() -> None:
     child = os.fork()
     if not child:
         importlib.import_module("peft")
-        importlib.import_module("peft_strict._patching")
+        importlib.import_module("peft_strict.guards.patching")
         names = [name for name in sys.modules if name.partition(".")[0] not in ours]
         os.write(writing, "\n".join(names).encode())
         os._exit(0)

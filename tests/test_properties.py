@@ -32,7 +32,9 @@ from hypothesis import strategies as st
 from peft import LoraConfig, TaskType
 
 import peft_strict
-from peft_strict import InvalidTaskTypeError, TaskTypeWarning, _check, _standby, _task_types
+from peft_strict import InvalidTaskTypeError, TaskTypeWarning, _standby
+from peft_strict.commands import check
+from peft_strict.releases import source
 
 from .ways_in.rows import registered_classes
 
@@ -608,14 +610,14 @@ def checked(*arguments: Any, **options: bool) -> tuple[int, str, str]:
     """Run ``peft-strict check`` in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = _check.run([str(argument) for argument in arguments], **{"fix": False, "as_json": False, **options})
+        code = check.run([str(argument) for argument in arguments], **{"fix": False, "as_json": False, **options})
     return code, out.getvalue(), err.getvalue()
 
 
 @pytest.fixture(name="read_once")
 def _read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read PEFT's source for all examples once."""
-    monkeypatch.setattr(_task_types, "installed", functools.cache(_task_types.installed))
+    monkeypatch.setattr(source, "installed", functools.cache(source.installed))
 
 
 @tries(150)

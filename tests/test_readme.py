@@ -16,7 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from peft_strict import _fit, _parse, _standby
+from peft_strict import _standby
+from peft_strict.fit import rule
+from peft_strict.values import parse
 
 from .readme import generated, page, running, task_types, terminal, ways_map
 from .ways_in.rows import numbers
@@ -168,12 +170,12 @@ def test_codes_of_misfits() -> None:
     listed = {}
     for codes, _, warn, strict in page.rows(page.table_after(README, "| code | what it says |")):
         listed.update(dict.fromkeys(codes.split(", "), (warn.strip("`"), strict.strip("`"))))
-    misfits = [_fit.Misfit(code, "", "", None, None, "", "") for code, _ in _fit._RULES]
+    misfits = [rule.Misfit(code, "", "", None, None, "", "") for code, _ in rule._RULES]
     assert listed == {misfit.code: _reports(misfit) for misfit in misfits}
     assert list(listed) == [misfit.code for misfit in misfits]
 
 
-def _reports(misfit: _fit.Misfit) -> tuple[str, str]:
+def _reports(misfit: rule.Misfit) -> tuple[str, str]:
     if misfit.always_error:
         return ("InvalidTaskTypeError" if misfit.code == "M1" else "MisfitError"), "same"
     return "MisfitWarning", "MisfitWarning" if misfit.warn_only else "MisfitError"
@@ -231,7 +233,7 @@ def test_sections_are_current() -> None:
 
 def test_task_types_in_the_docstring() -> None:
     """The docstring of ``parse_task_type`` says of each task type what the installed PEFT says and does."""
-    lines = _parse.parse_task_type.__doc__.splitlines()
+    lines = parse.parse_task_type.__doc__.splitlines()
     items = "\n".join(line.strip() for line in lines).split("\n- ")[1:]
     items[-1] = items[-1].partition("\n\n")[0]
     assert ["- " + " ".join(item.split()) for item in items] == list(task_types.docstring_lines())

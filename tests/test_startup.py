@@ -319,7 +319,7 @@ def test_sitecustomize(version: str, tmp_path: Path) -> None:
     loaded -= set(start(environment, "-c", MODULES, PYTHONPATH=tmp_path).stdout.split())
     assert loaded - {"__future__"} == {  # what measures the tests has loaded that before
         *LIGHT,
-        *(f"peft_strict.{name}" for name in ("_activation", "_settings", "_status")),
+        *(f"peft_strict.switch{name}" for name in ("", ".activation", ".settings", ".status")),
     }
     (tmp_path / "sitecustomize.py").write_text("import peft_strict; peft_strict.enable()")
     (tmp_path / "program.py").write_text(TYPO)

@@ -31,16 +31,16 @@ def wrap(kind, task_type):
     # on the meta device, as the model: the adapters' weights would take gigabytes
     return timed(lambda: peft.get_peft_model(model, lora, low_cpu_mem_usage=True))
 peft_strict.enable()
-from peft_strict import _watch
+from peft_strict.guards import watch
 inside = []
-plain_meet = _watch.Watch.meet
+plain_meet = watch.Watch.meet
 def meet(self, *args):
     start = time.thread_time()
     try:
         return plain_meet(self, *args)
     finally:
         inside.append((time.thread_time() - start) * 1e3)
-_watch.Watch.meet = meet
+watch.Watch.meet = meet
 rows = {}
 for name, kind, task in (
     ("LlamaForCausalLM, CAUSAL_LM", transformers.LlamaForCausalLM, "CAUSAL_LM"),

@@ -31,16 +31,16 @@ def facts() -> Iterator[Fact]:
     import peft
     from peft import auto
 
-    from peft_strict import _peft
+    from peft_strict.releases import live
 
-    release = _peft.live_release()
-    means = _peft.meanings(release.task_type)
+    release = live.live_release()
+    means = live.meanings(release.task_type)
     loaders = {cls._target_peft_class: cls for cls in vars(auto).values() if hasattr(cls, "_target_peft_class")}
     for name in (*release.supported, None):
         wrapper = peft.PeftModel if name is None else release.tasks[name]
         loader = loaders[wrapper]
         model = getattr(loader._target_class, "__name__", None)
-        added = _peft.added_modules(wrapper)
+        added = live.added_modules(wrapper)
         yield Fact(name, means.get(name or "", ""), model, wrapper.__name__, loader.__name__, added)
 
 

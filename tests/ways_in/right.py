@@ -143,7 +143,7 @@ def own_name_assigned() -> list[Any]:
 def _own_name(make: Callable[[], Any]) -> list[Any]:
     import peft
 
-    from peft_strict._peft import live_release
+    from peft_strict.releases.live import live_release
 
     with entry(live_release().tasks, "Vector_LM", peft.PeftModelForCausalLM):
         config = make()

@@ -39,7 +39,7 @@ def keyword() -> Tries:
 def keyword_base() -> Tries:
     import peft
 
-    from peft_strict._peft import live_release
+    from peft_strict.releases.live import live_release
 
     for cls in (peft.PeftConfig, peft.PromptLearningConfig):
         assert cls not in live_release().configs.values()

@@ -1,0 +1,153 @@
+"""The command ``check``: finds wrong task types in saved adapter configs, and mends them where that is safe."""
+
+from __future__ import annotations
+
+import codecs
+import json
+import os
+from typing import TYPE_CHECKING, Optional
+
+from ..releases import source
+from ..releases.vocabulary import Vocabulary
+from ..values.rule import misplaced
+from ..values.suggest import hint
+from . import adapter_files
+from .check_report import UNUSABLE, Finding, Outcome, document, lines
+from .console import Progress, complain, report, shown
+from .json_members import Member, NotAnObjectError, line_of, top_level_members
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+class _Checker:
+    """One run over files and folders: what was read, what was found, what could not be read."""
+
+    def __init__(self, peft: source.Installed, fix: bool) -> None:
+        self.files = 0
+        self.findings: list[Finding] = []
+        self.problems: list[tuple[str, str]] = []
+        self._peft = peft
+        self._fix = fix
+        self._progress = Progress()
+
+    def check(self, path: str) -> None:
+        """Check a file of any name, or every adapter config below a folder."""
+        if not os.path.isdir(path):
+            self._check_file(path)
+            return
+        before = self.files, len(self.problems)
+        try:
+            for folders, files in enumerate(adapter_files.find(path, self._complain), start=1):
+                for file in files:
+                    self._check_file(file)
+                self._progress.show(f"{folders:,} folders searched, {self.files:,} files checked")
+        finally:
+            self._progress.clear()
+        if before == (self.files, len(self.problems)):
+            self._complain(path, f"no {adapter_files.FILE_NAME} in this folder")
+
+    def _complain(self, path: str, message: str) -> None:
+        self._progress.clear()
+        self.problems.append((path, message))
+        complain(f"{shown(path)}: {message}")
+
+    def _check_file(self, path: str) -> None:
+        try:
+            loaded = adapter_files.read(path)
+            text = _decoded(loaded.content)
+            members = _members(text)
+            if os.path.basename(path) != adapter_files.FILE_NAME and not members.keys() & {"task_type", "peft_type"}:
+                raise adapter_files.UnusableError("not an adapter config: it has neither task_type nor peft_type")
+        except adapter_files.UnusableError as error:
+            self._complain(path, str(error))
+            return
+        self.files += 1
+        for key, examine in (("task_type", self._task_type), ("peft_type", self._peft_type)):
+            finding = examine(path, text, members[key]) if key in members else None
+            if finding is not None:
+                if self._fix and finding.fixable:
+                    finding = self._mend(finding, loaded, text, members[key])
+                self.findings.append(finding)
+
+    def _task_type(self, path: str, text: str, member: Member) -> Optional[Finding]:
+        value = member.value
+        if value is None or (isinstance(value, str) and value in self._peft.task_types):
+            return None
+        meant = hint(value, tuple(self._peft.task_types))
+        if meant.task_type is not None:
+            means = self._peft.task_types[meant.task_type]
+            advice = f'Did you mean "{meant.task_type}"' + (f" ({means[0].lower()}{means[1:]})?" if means else "?")
+        elif meant.is_none:
+            advice = "Did you mean null, without quotes?"
+        elif meant.leave_out is not None:
+            advice = f"PEFT has no task type for {meant.leave_out}: write null."
+        else:
+            advice = "If none of PEFT's task types is your task, write null."
+        fixable = meant.task_type is not None or meant.is_none
+        line = line_of(text, member.start)
+        return Finding(path, line, "task_type", value, meant.task_type, advice, fixable, fixed=False)
+
+    def _peft_type(self, path: str, text: str, member: Member) -> Optional[Finding]:
+        vocabulary = Vocabulary(dict.fromkeys(self._peft.task_types), (), {})
+        error = misplaced(member.value, vocabulary, self._peft.methods, config_class="the config")
+        if error is None:
+            return None
+        advice = f'peft_type names the PEFT method; write "task_type": "{error.suggestion}" and the method here.'
+        line = line_of(text, member.start)
+        return Finding(path, line, "peft_type", member.value, error.suggestion, advice, fixable=False, fixed=False)
+
+    def _mend(self, finding: Finding, loaded: adapter_files.Loaded, text: str, member: Member) -> Finding:
+        mark = len(loaded.content) - len(text.encode())  # of the byte order mark, if any
+        start, end = (mark + len(text[:index].encode()) for index in (member.start, member.end))
+        value = json.dumps(finding.suggestion).encode()
+        try:
+            adapter_files.replace(finding.file, loaded, loaded.content[:start] + value + loaded.content[end:])
+        except adapter_files.UnusableError as error:
+            self._complain(finding.file, str(error))
+            return finding
+        if loaded.state.st_nlink > 1:
+            complain(f"{shown(finding.file)}: fixed; its other hard links keep the old content")
+        return finding._replace(fixed=True)
+
+
+def _decoded(content: bytes) -> str:
+    try:
+        return content[len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0 :].decode()
+    except UnicodeDecodeError as error:
+        raise adapter_files.UnusableError("not UTF-8 text") from error
+
+
+def _members(text: str) -> dict[str, Member]:
+    try:
+        return top_level_members(text)
+    except json.JSONDecodeError as error:
+        raise adapter_files.UnusableError(f"broken JSON in line {error.lineno}: {error.msg}") from error
+    except NotAnObjectError as error:
+        raise adapter_files.UnusableError("no adapter config: its JSON is not an object") from error
+    except (ValueError, RecursionError) as error:
+        raise adapter_files.UnusableError(f"cannot be read as JSON: {error}") from error
+
+
+def run(paths: Sequence[str], *, fix: bool, as_json: bool) -> int:
+    """Check files and folders, and print what was found.
+
+    Args:
+        paths: Files of any name, or folders to search for ``adapter_config.json``.
+        fix: Whether to write the suggestion over the wrong value, where there is one.
+        as_json: Whether to print one JSON document instead of text.
+
+    Returns:
+        0 if all is good or was mended, 1 if findings are left, 2 if something could not be read or written.
+    """
+    try:
+        peft = source.installed()
+    except ImportError as error:
+        complain(f"cannot tell which task types are right: {error}")
+        return UNUSABLE
+    checker = _Checker(peft, fix)
+    for path in paths:
+        checker.check(path)
+    outcome = Outcome(peft, fix, checker.files, checker.findings, checker.problems)
+    written = report(json.dumps(document(outcome), indent=2) if as_json else "\n".join(lines(outcome)))
+    return outcome.exit_code if written else UNUSABLE

@@ -1,0 +1,230 @@
+"""The rules at work on one imported copy of PEFT: what a patch asks about a value, or about a config and a model.
+
+Nothing here raises by itself: the functions return the error, and the patch that asked raises it, so that a traceback
+holds one frame of ours.
+"""
+
+from __future__ import annotations
+
+import contextvars
+import dataclasses
+import threading
+import weakref
+from typing import TYPE_CHECKING, Any, Optional
+
+from .._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
+from ..fit.facts import find_misfit
+from ..releases.live import added_modules, instance_dict, task_types, vocabulary
+from ..values import rule
+from . import report
+from .suspension import is_suspended
+
+if TYPE_CHECKING:
+    import types
+    from collections.abc import Callable
+
+    from .._standby import State
+    from ..releases.live import Release
+
+MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
+
+# What a patch lets through after cutting our other frames out of the traceback.
+REPORTS = (InvalidTaskTypeError, MisfitError, TaskTypeWarning)
+
+# The last wrong task_type that was read from a file, and that file. The value is recognised by identity: the text that
+# JSON decoding made is the very object that reaches the config.
+_last_read: contextvars.ContextVar[tuple[object, Optional[str]]] = contextvars.ContextVar(
+    "peft_strict_last_read", default=(MISSING, None)
+)
+# The last file that was warned of, and the user's call that had it read: PEFT <= 0.3 reads it for each of two configs.
+_last_warned: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar(
+    "peft_strict_last_warned", default=()
+)
+
+
+def note_source(config_dict: Any, path: Any, watch: Watch) -> None:
+    """Remember the file a wrong ``task_type`` was read from, for the report that will follow."""
+    value = config_dict.get("task_type") if isinstance(config_dict, dict) else None
+    if not watch.lookup(value)[0]:
+        _last_read.set((value, str(path)))
+
+
+class Watch:
+    """The rules for one imported copy of PEFT, with what they need to remember.
+
+    Attributes:
+        state: The shared state: on or off, and the modes.
+        release: The copy of PEFT.
+        vocabulary: Its task types.
+        newcomers: Config classes made after patching whose ``__init__`` was not there yet.
+        attributes: Returns the real ``__dict__`` of a config.
+        adopt: Patches such a class; set by `patching`.
+    """
+
+    def __init__(self, release: Release, state: State) -> None:
+        self.state = state
+        self.release = release
+        self.vocabulary = vocabulary(release)
+        self.newcomers: set[weakref.ref[type]] = set()
+        self.attributes = instance_dict(release.config_base)
+        self.adopt: Callable[[type], None]
+        self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
+        self._meeting = threading.local()
+
+    @property
+    def active(self) -> bool:
+        """Whether anything is to be checked here and now."""
+        return self.state.on and not is_suspended.get()
+
+    # -- values ------------------------------------------------------------------------------------------------------
+
+    def lookup(self, value: object) -> tuple[bool, Any]:
+        """Apply the rule to a value, with the task types that PEFT has by now: somebody may have added one."""
+        found = rule.lookup(value, self.vocabulary)
+        if not found[0]:
+            known = len(self.vocabulary.members)
+            self.vocabulary.members.update(task_types(self.release))
+            if len(self.vocabulary.members) > known:
+                found = rule.lookup(value, self.vocabulary)
+        return found
+
+    def refuse(self, value: object, config: Any, where: str) -> Optional[Exception]:
+        """Return the error for a wrong value, unless this config's was reported before or it is only to be warned."""
+        if self._was_reported(config, value):
+            return None
+        read, path = _last_read.get()
+        name = type(config).__name__
+        source = path if read is value else None
+        call: tuple[object, ...] = ()
+        if source is not None:
+            _last_read.set((MISSING, None))  # "" and 1 are the same object wherever they come from
+            call = (source, *report.users_call())
+            if self.state.invalid == "warn" and _last_warned.get() == call:
+                self._remember(config, value)
+                return None
+        error = self._deliver(
+            rule.invalid(value, self.vocabulary, where=where, config_class=name, source=source), config, value
+        )
+        if call and error is None:
+            _last_warned.set(call)
+        return error
+
+    def refuse_method(self, method: object, config: Any) -> Optional[Exception]:
+        """Return the error for a task type given as ``peft_type``, if it is one."""
+        if self._was_reported(config, method):
+            return None
+        name = type(config).__name__
+        error = rule.misplaced(method, self.vocabulary, self.release.configs, config_class=name)
+        return self._deliver(error, config, method) if error else None
+
+    def refuse_replaced(self, value: object, config: Any, left: object) -> Optional[Exception]:
+        """Return the error for a value that did not reach the config as it was passed."""
+        if self._was_reported(config, value):
+            return None
+        right, _ = self.lookup(value)
+        name = type(config).__name__
+        if right:
+            error = rule.replaced(value, left, self.vocabulary, config_class=name)
+        else:
+            error = rule.invalid(value, self.vocabulary, where=f"{name}(task_type={{}})", config_class=name)
+        return self._deliver(error, config, value)
+
+    def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
+        if self.state.invalid == "raise":
+            return error
+        turned = report.warn(str(error), TaskTypeWarning)
+        if turned is None:
+            self._remember(config, value)
+        return turned
+
+    def _was_reported(self, config: Any, value: object) -> bool:
+        """Whether this config was warned of for this value. What was only warned of is refused once errors are on."""
+        known = self._reported.get(id(config))
+        return self.state.invalid == "warn" and known is not None and known[0]() is config and known[1] is value
+
+    def _remember(self, config: Any, value: object) -> None:
+        key = id(config)  # a dataclass with == has no hash, so no weak set or mapping can hold it
+        self._reported[key] = (weakref.ref(config, lambda _: self._reported.pop(key, None)), value)
+
+    def assigned(self, config: Any, value: Any) -> tuple[Any, Optional[Exception]]:
+        """Return what to store for an assigned value, and the error to raise instead."""
+        if not self.active:
+            return value, None
+        right, stored = self.lookup(value)
+        if right:
+            return stored, None
+        left = self.attributes(config).get("task_type", MISSING)
+        if left is not MISSING and left is not value:  # mended since it was reported
+            self._reported.pop(id(config), None)
+        return value, self.refuse(value, config, f"{type(config).__name__}.task_type = {{}}")
+
+    def welcome(self, config: Any, caller: types.FrameType) -> Optional[Exception]:
+        """Have the class of a first instance patched, and check what its unpatched ``__init__`` was given."""
+        if weakref.ref(type(config)) not in self.newcomers:
+            return None
+        self.adopt(type(config))
+        if caller.f_code.co_name != "__init__" or not self.active:
+            return None
+        return self.refuse_method(caller.f_locals.get("peft_type"), config)
+
+    # -- models ------------------------------------------------------------------------------------------------------
+
+    def enter(self, config: Any, *, wraps: bool) -> bool:
+        """Note that ``config`` meets a model on this thread; say no if it already does (a nested call of PEFT's).
+
+        A tuner that is built inside of a meeting may have been given a copy (X-LoRA does that): it counts as the same.
+        """
+        met = self._meeting.__dict__.setdefault("configs", [])
+        if any(config is other or (not wraps and _same(config, other)) for other in met):
+            return False
+        met.append(config)
+        return True
+
+    def leave(self, config: Any) -> None:
+        """Take back `enter`."""
+        met = self._meeting.__dict__["configs"]
+        del met[next(i for i, other in enumerate(met) if other is config)]
+
+    def meet(self, model: Any, config: Any, wrapper: Optional[type]) -> Optional[Exception]:
+        """Judge a config at the moment it is used on a model.
+
+        Args:
+            model: The base model.
+            config: The config; anything that is not a PEFT config is left alone.
+            wrapper: The ``PeftModel`` class around the model, or ``None`` where adapters are injected without one.
+
+        Returns:
+            The error to raise, or ``None`` if there is none or it was given as a warning.
+        """
+        if not isinstance(config, self.release.config_base):
+            return None
+        task_type = getattr(config, "task_type", None)
+        right, _ = self.lookup(task_type)
+        if not right:
+            used_on = wrapper.__name__ if wrapper else type(model).__name__
+            return self.refuse(task_type, config, f"{type(config).__name__}(task_type={{}}), used on {used_on}")
+        error = self.refuse_method(getattr(config, "peft_type", None), config)
+        return error or self._misfit(model, config, wrapper)
+
+    def _misfit(self, model: Any, config: Any, wrapper: Optional[type]) -> Optional[Exception]:
+        misfit = find_misfit(
+            model, config, wrapper=wrapper, adds=added_modules(wrapper), supported=self.release.supported
+        )
+        if misfit is None:
+            return None
+        names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
+        if misfit.code == "M1":
+            error = rule.missing(self.vocabulary, fitting=misfit.fitting, **names)
+            if wrapper is None:  # in `get_peft_model`, which is about to fail
+                return error
+            return None if self._was_reported(config, None) else self._deliver(error, config, None)
+        if self.state.misfit == "ignore":
+            return None
+        if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
+            return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=misfit.task_type, **names)
+        return report.warn(misfit.message, MisfitWarning)
+
+
+def _same(config: Any, other: Any) -> bool:
+    """Whether two configs are of one class and say the same about the task."""
+    return type(config) is type(other) and getattr(config, "task_type", None) is getattr(other, "task_type", None)

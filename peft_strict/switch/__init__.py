@@ -1,0 +1,1 @@
+"""Switching on and off, and telling what is guarded. Stands on ``guards``."""

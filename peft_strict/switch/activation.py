@@ -1,0 +1,132 @@
+"""``enable()``, ``disable()`` and ``status()``: switching on and off, whatever stage an import of PEFT is in.
+
+A ``sitecustomize`` may import this at every start of Python, so neither this module nor what it imports needs typing.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from .. import _standby
+from .._standby import DEFAULT_INVALID, DEFAULT_MISFIT
+from .settings import mode_error
+from .status import Status, examine
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType
+    from typing import Any
+
+
+def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> Status:
+    """Make PEFT refuse every wrong ``task_type``, from now on or from its import on.
+
+    Idempotent; a later call changes the settings, and guards again what somebody else has unguarded in between.
+    Imports neither PEFT nor wrapt unless PEFT is imported already. May be called from any thread, and while PEFT is
+    being imported: on another thread it waits for that, on the importing thread PEFT is guarded when the import ends.
+
+    Args:
+        invalid: What a wrong ``task_type`` meets: ``"raise"`` (`InvalidTaskTypeError`) or ``"warn"``
+            (`TaskTypeWarning`; PEFT >= 0.14 then still raises its own ``ValueError`` in most constructors).
+        misfit: What a valid ``task_type`` that does not fit the base model meets: ``"warn"`` (`MisfitWarning`),
+            ``"raise"`` (`MisfitError`) or ``"ignore"``. Where PEFT itself would fail there is an error
+            in any case (code ``M2``, but not with ``"ignore"``; code ``M1``, an `InvalidTaskTypeError`).
+
+    Returns:
+        What is guarded now.
+
+    Raises:
+        ValueError: if a mode is none of the allowed words; nothing is changed then.
+
+    Not covered: child processes that are not forked (set ``PEFT_STRICT`` for those), and configs that never meet this
+    process's PEFT.
+    """
+    error = mode_error(invalid=invalid, misfit=misfit)
+    if error is not None:
+        raise error
+    _standby.state.decided = True
+    _standby.switch_on(str(invalid), str(misfit))
+    _wait_for_a_look_up()
+    peft = sys.modules.get("peft")
+    complaint = _patch_when_complete(peft) if peft is not None else None
+    if complaint is not None:
+        import warnings
+
+        from .._errors import TaskTypeWarning
+
+        warnings.warn(complaint, TaskTypeWarning, stacklevel=2)
+    return status()
+
+
+def disable() -> Status:
+    """Undo `enable`: put every class attribute back as it was, and stop waiting for PEFT. Idempotent.
+
+    Where somebody else has patched on top of us, theirs is left in place and ours below it does nothing any more.
+    Configs made meanwhile keep their task type, which is the ``TaskType`` member. Wins over ``PEFT_STRICT`` in this
+    process. May be called from any thread.
+    """
+    _standby.switch_off()
+    return status()
+
+
+def status() -> Status:
+    """Tell what is guarded now, from the live classes of PEFT. Imports neither PEFT nor anything heavy."""
+    state = _standby.state  # not imported by name: reloading that module may have made a new one
+    with state.lock:
+        return Status(**examine(state, is_armed=_standby.is_armed()))
+
+
+def _wait_for_a_look_up() -> None:
+    """Wait for another thread that is looking for ``peft``: it may have passed our place before we took it.
+
+    In that time ``peft`` is not in ``sys.modules`` yet, but the import system holds the module's lock. Returns at once
+    on the thread that looks, and where the two would wait for each other.
+    """
+    bootstrap: Any = sys.modules["_frozen_importlib"]
+    if "peft" not in sys.modules and "peft" in getattr(bootstrap, "_module_locks", ()):
+        bootstrap._lock_unlock_module("peft")
+
+
+def _patch_when_complete(peft: ModuleType) -> str | None:
+    if _is_initializing(peft):
+        try:
+            import peft as complete  # waits if another thread is importing it
+        except Exception:  # that import failed: theirs to report, and the next one is guarded
+            return None
+        if _is_initializing(complete):
+            _patch_at_end_of_import(complete)
+            return None
+        peft = complete
+    if sys.modules.get("peft") is not peft:  # the import we waited for has failed: the next one is guarded
+        return None
+    return _standby.patch()
+
+
+def _is_initializing(module: ModuleType) -> bool:
+    return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
+
+
+def _patch_at_end_of_import(peft: ModuleType) -> None:
+    """Patch when the import of PEFT that runs on this very thread is over.
+
+    The import system marks the end by setting ``_initializing`` on the spec (CPython 3.9 to 3.13), so for that long
+    the spec gets a class that notices.
+    """
+    spec: Any = peft.__spec__
+    plain = type(spec)
+    if getattr(plain, "peft_strict_waits", False):
+        return
+
+    def ended(self: Any, value: bool) -> None:
+        self.__class__ = plain
+        self.__dict__["_initializing"] = value
+        if not value and sys.modules.get("peft") is peft:
+            complaint = _standby.patch()
+            if complaint is not None:
+                _standby.say(complaint)
+
+    spec.__class__ = type(
+        plain.__name__,
+        (plain,),
+        {"_initializing": property(lambda self: True, ended), "peft_strict_waits": True},
+    )

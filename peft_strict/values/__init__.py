@@ -1,0 +1,4 @@
+"""Whether a value of a config is one that PEFT has, and what was probably meant: pure rules.
+
+May import ``releases``.
+"""
