@@ -11,7 +11,17 @@ __version__ = "0.1.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from ._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
+    from ._errors import (
+        InvalidFieldError,
+        InvalidFieldWarning,
+        InvalidTaskTypeError,
+        MisfitError,
+        MisfitWarning,
+        PeftStrictWarning,
+        RoundTripError,
+        RoundTripWarning,
+        TaskTypeWarning,
+    )
     from .guards.suspension import suspended
     from .switch.activation import disable, enable, status
     from .switch.notebook import load_ipython_extension, unload_ipython_extension
@@ -19,9 +29,14 @@ if TYPE_CHECKING:
     from .values.parse import parse_task_type
 
 __all__ = [
+    "InvalidFieldError",
+    "InvalidFieldWarning",
     "InvalidTaskTypeError",
     "MisfitError",
     "MisfitWarning",
+    "PeftStrictWarning",
+    "RoundTripError",
+    "RoundTripWarning",
     "Status",
     "TaskTypeWarning",
     "__version__",
@@ -35,11 +50,8 @@ __all__ = [
 ]
 
 _HOMES = {
-    "InvalidTaskTypeError": "_errors",
-    "MisfitError": "_errors",
-    "MisfitWarning": "_errors",
+    **dict.fromkeys((name for name in __all__ if name.endswith(("Error", "Warning"))), "_errors"),
     "Status": "switch.status",
-    "TaskTypeWarning": "_errors",
     "disable": "switch.activation",
     "enable": "switch.activation",
     "load_ipython_extension": "switch.notebook",

@@ -28,7 +28,7 @@ def name_of(cls: object) -> str:
 
 
 class _Report(Exception):
-    """What the two errors share: a message plus named attributes, kept through pickling."""
+    """What the errors and warnings share: a message plus named attributes, kept through pickling."""
 
     def __init__(self, message: str, **attributes: Any) -> None:
         super().__init__(message)
@@ -39,35 +39,58 @@ class _Report(Exception):
         return type(self), (str(self.args[0]),), state
 
 
-class InvalidTaskTypeError(_Report, ValueError):
+class InvalidFieldError(_Report, ValueError):
+    """A value that a field of a PEFT config does not have.
+
+    Attributes:
+        code: The rule that spoke (``"F1"``), or ``""`` for a task type.
+        field: The name of the field.
+        value: What was passed.
+        allowed: The values that the field has, as far as they are texts.
+        suggestion: What was probably meant, or ``None`` if there is no safe answer.
+        config_class: The name of the config class, or ``None`` outside of a config.
+        source: The file the value was read from, or ``None``.
+        fix: The text to write instead, such as ``use_rslora=False``.
+    """
+
+    code: str = ""
+    field: str = ""
+    value: object = None
+    allowed: tuple[str, ...] = ()
+    suggestion: object = None
+    config_class: Optional[str] = None
+    source: Optional[str] = None
+    fix: str = ""
+
+
+class InvalidTaskTypeError(InvalidFieldError):
     """A ``task_type`` that PEFT does not know, or that it would not use as given.
 
     A ``ValueError`` whose message starts with PEFT's own sentence (PEFT >= 0.14, ``PeftConfigMixin.__post_init__``),
     so code that catches or matches PEFT's error keeps working on every release.
 
     Attributes:
-        value: What was passed.
-        supported: The names of the task types that the installed PEFT knows.
-        suggestion: The task type that was probably meant, or ``None`` if there is no safe answer.
-        config_class: The name of the config class, or ``None`` outside of a config.
-        source: The file the value was read from, or ``None``.
+        supported: The names of the task types that the installed PEFT knows; ``allowed`` holds the same.
     """
 
-    value: object = None
-    supported: tuple[str, ...] = ()
+    field: str = "task_type"
     suggestion: Optional[str] = None
-    config_class: Optional[str] = None
-    source: Optional[str] = None
+    supported: tuple[str, ...] = ()
+
+    @property
+    def allowed(self) -> tuple[str, ...]:  # type: ignore[override]
+        """The same as ``supported``."""
+        return self.supported
 
 
 class MisfitError(_Report, ValueError):
-    """A valid ``task_type`` that does not fit the base model.
+    """A right config on a model that it does not fit: its ``task_type``, or names that the model does not have.
 
     Raised with ``misfit="raise"``, and for code ``M2``, where PEFT itself would fail with an obscure error, also with
     ``misfit="warn"``.
 
     Attributes:
-        code: The rule that spoke (``"M2"``, ``"H1"``, ``"H2"``, ``"P1"``, ``"S1"``, ``"T1"``).
+        code: The rule that spoke (``"M2"``, ``"H1"``, ``"H2"``, ``"P1"``, ``"S1"``, ``"T1"``, ``"N1"``).
         task_type: The task type of the config, or ``None``.
         model_class: The name of the base model's class.
         config_class: The name of the config class.
@@ -81,17 +104,68 @@ class MisfitError(_Report, ValueError):
     fix: str = ""
 
 
-class TaskTypeWarning(UserWarning):
-    """A wrong ``task_type`` reported with ``invalid="warn"``, and the base of all warnings of peft-strict."""
+class RoundTripError(_Report, ValueError):
+    """Something that was trained is not in what is saved, or something that was saved did not find its place.
 
+    Raised with ``roundtrip="raise"``, before the first byte is written.
 
-class MisfitWarning(TaskTypeWarning):
-    """A valid ``task_type`` that does not fit the base model, reported with ``misfit="warn"``.
-
-    The message starts with ``peft-strict <code>:``, so ``warnings.filterwarnings("ignore", message="peft-strict L1")``
-    silences one code.
+    Attributes:
+        code: The rule that spoke (``"K1"`` to ``"K4"`` at save, ``"R1"`` and ``"R2"`` at load).
+        keys: The names of the tensors or parameters in question.
+        model_class: The name of the class that was saved or loaded into.
+        source: The file or folder, where it is known.
+        fix: What to do about it.
     """
 
+    code: str = ""
+    keys: tuple[str, ...] = ()
+    model_class: str = ""
+    source: Optional[str] = None
+    fix: str = ""
 
-for _public in (InvalidTaskTypeError, MisfitError, TaskTypeWarning, MisfitWarning):
+
+class PeftStrictWarning(_Report, UserWarning):
+    """The base of all warnings of peft-strict.
+
+    The message of those that have a code starts with ``peft-strict <code>:``, so that
+    ``warnings.filterwarnings("ignore", message="peft-strict L1")`` silences one code.
+
+    Attributes:
+        code: The rule that spoke; ``""`` for a wrong task type.
+        fix: The text to write instead, or ``""``.
+    """
+
+    code: str = ""
+    fix: str = ""
+
+
+class InvalidFieldWarning(PeftStrictWarning):
+    """A wrong value of a field, reported with ``invalid="warn"``, or one that works by chance (code ``F2``)."""
+
+
+class TaskTypeWarning(InvalidFieldWarning):
+    """A wrong ``task_type``, reported with ``invalid="warn"``."""
+
+
+class MisfitWarning(PeftStrictWarning):
+    """A right config on a model that it does not fit, reported with ``misfit="warn"``."""
+
+
+class RoundTripWarning(PeftStrictWarning):
+    """What a save or a load loses, reported with ``roundtrip="warn"``."""
+
+
+PUBLIC = (
+    InvalidFieldError,
+    InvalidFieldWarning,
+    InvalidTaskTypeError,
+    MisfitError,
+    MisfitWarning,
+    PeftStrictWarning,
+    RoundTripError,
+    RoundTripWarning,
+    TaskTypeWarning,
+)
+
+for _public in PUBLIC:
     _public.__module__ = "peft_strict"  # where users import them from, and what tracebacks should say

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 DEFAULT_INVALID = "raise"
 DEFAULT_MISFIT = "warn"
+DEFAULT_ROUNDTRIP = "warn"
 
 VARIABLE = "PEFT_STRICT"
 _OFF_WORDS = ("", "0", "off", "no", "false")
@@ -41,18 +42,20 @@ class State:
         on: Whether the guards act. Read without a lock on every construction of a config.
         invalid: What a wrong value meets, ``"raise"`` or ``"warn"``.
         misfit: What a right value on the wrong model meets, ``"warn"``, ``"raise"`` or ``"ignore"``.
+        roundtrip: What a save or a load that loses something meets, the same words.
         installs: What was patched, one entry for each imported copy of PEFT (filled by ``guards.patching``).
         problem: Why PEFT could not be guarded, or ``None``.
         lock: Held by whoever switches or patches.
     """
 
-    __slots__ = ("decided", "installs", "invalid", "lock", "misfit", "on", "problem")
+    __slots__ = ("decided", "installs", "invalid", "lock", "misfit", "on", "problem", "roundtrip")
 
     def __init__(self) -> None:
         self.decided = False
         self.on = False
         self.invalid = DEFAULT_INVALID
         self.misfit = DEFAULT_MISFIT
+        self.roundtrip = DEFAULT_ROUNDTRIP
         self.installs: list[Any] = []
         self.problem: str | None = None
         self.lock = _thread.RLock()
@@ -81,25 +84,25 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_renew_lock)
 
 
-def parse_variable(text: "str | None") -> "tuple[tuple[str, str] | None, str | None]":
+def parse_variable(text: "str | None") -> "tuple[tuple[str, str, str] | None, str | None]":
     """Read the value of ``PEFT_STRICT``.
 
     Args:
         text: The value, or ``None`` where the variable is not set. It is stripped and its case does not matter.
 
     Returns:
-        The modes ``(invalid, misfit)``, or ``None`` for "off", and a sentence of complaint, or ``None``. An unknown
-        word switches on with the defaults: whoever sets a strictness switch wants strictness.
+        The modes ``(invalid, misfit, roundtrip)``, or ``None`` for "off", and a sentence of complaint, or ``None``. An
+        unknown word switches on with the defaults: whoever sets a strictness switch wants strictness.
     """
     text = text or ""
     word = text.strip().lower()
     if word in _OFF_WORDS:
         return None, None
     if word in _WARN_WORDS:
-        return ("warn", "warn"), None
+        return ("warn", "warn", "warn"), None
     if word in _RAISE_WORDS:
-        return ("raise", "raise"), None
-    defaults = (DEFAULT_INVALID, DEFAULT_MISFIT)
+        return ("raise", "raise", "raise"), None
+    defaults = (DEFAULT_INVALID, DEFAULT_MISFIT, DEFAULT_ROUNDTRIP)
     if word in _ON_WORDS:
         return defaults, None
     shown = text if len(text) <= 40 else f"{text[:40]}..."
@@ -208,11 +211,12 @@ def start() -> None:
         say(f"peft-strict: not switched on: {type(error).__name__}: {error}")
 
 
-def switch_on(invalid: str, misfit: str) -> None:
+def switch_on(invalid: str, misfit: str, roundtrip: str) -> None:
     """Set the modes, and stand by in front of everybody else."""
     with state.lock:
         state.invalid = invalid
         state.misfit = misfit
+        state.roundtrip = roundtrip
         state.on = True
         first = sys.meta_path[0] if sys.meta_path else None
         if type(first) is not Finder:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from peft_strict import InvalidTaskTypeError, TaskTypeWarning
+from peft_strict import InvalidTaskTypeError, PeftStrictWarning
 
 
 @contextlib.contextmanager
@@ -20,7 +20,7 @@ def reports() -> Iterator[list[warnings.WarningMessage]]:
     with warnings.catch_warnings(record=True) as everything:
         warnings.simplefilter("always")
         yield caught
-    caught += [each for each in everything if issubclass(each.category, TaskTypeWarning)]
+    caught += [each for each in everything if issubclass(each.category, PeftStrictWarning)]
 
 
 def refused(function: Callable[..., Any], *args: Any, **words: Any) -> InvalidTaskTypeError:

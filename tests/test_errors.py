@@ -10,8 +10,18 @@ from typing import Any
 import pytest
 
 import peft_strict
-from peft_strict import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
-from peft_strict._errors import name_of
+from peft_strict import (
+    InvalidFieldError,
+    InvalidFieldWarning,
+    InvalidTaskTypeError,
+    MisfitError,
+    MisfitWarning,
+    PeftStrictWarning,
+    RoundTripError,
+    RoundTripWarning,
+    TaskTypeWarning,
+)
+from peft_strict._errors import PUBLIC, name_of
 
 
 class Unpicklable:
@@ -29,6 +39,16 @@ class Rude:
     __hash__ = None  # type: ignore[assignment]
 
 
+FIELD = {
+    "code": "F1",
+    "field": "use_rslora",
+    "value": "False",
+    "allowed": (),
+    "suggestion": False,
+    "config_class": "LoraConfig",
+    "source": "/somewhere/adapter_config.json",
+    "fix": "use_rslora=False",
+}
 INVALID = {
     "value": "CASUAL_LM",
     "supported": ("SEQ_CLS", "CAUSAL_LM"),
@@ -43,9 +63,22 @@ MISFIT = {
     "config_class": "LoraConfig",
     "fix": 'task_type="QUESTION_ANS"',
 }
-CASES = pytest.mark.parametrize(
-    ("kind", "attributes"), [(InvalidTaskTypeError, INVALID), (MisfitError, MISFIT)], ids=["invalid", "misfit"]
-)
+ROUND_TRIP = {
+    "code": "K3",
+    "keys": ("base_model.model.lm_head.weight",),
+    "model_class": "PeftModelForCausalLM",
+    "source": "/somewhere",
+    "fix": "save the model that was trained",
+}
+REPORT = {"code": "H2", "fix": 'task_type="SEQ_CLS"'}
+KINDS = {
+    InvalidFieldError: FIELD,
+    InvalidTaskTypeError: INVALID,
+    MisfitError: MISFIT,
+    RoundTripError: ROUND_TRIP,
+    **dict.fromkeys((InvalidFieldWarning, TaskTypeWarning, MisfitWarning, RoundTripWarning), REPORT),
+}
+CASES = pytest.mark.parametrize(("kind", "attributes"), KINDS.items(), ids=[kind.__name__ for kind in KINDS])
 
 
 @CASES
@@ -86,24 +119,27 @@ def test_a_long_class_name_is_cut() -> None:
     assert [len(name_of(type("x" * length, (), {}))) for length in (59, 60, 61, 10_000)] == [59, 60, 60, 60]
 
 
-@pytest.mark.parametrize("kind", [InvalidTaskTypeError, MisfitError])
-def test_attributes_are_always_there(kind: type[Exception]) -> None:
-    """An error made without attributes still answers for each documented one."""
-    names = INVALID if kind is InvalidTaskTypeError else MISFIT
-    error = kind("text")
-    assert all(getattr(error, name) in (None, (), "") for name in names)
+@CASES
+def test_attributes_are_always_there(kind: type[Exception], attributes: dict[str, Any]) -> None:
+    """A report made without attributes still answers for each documented one."""
+    made = kind("text")
+    assert all(getattr(made, name) in (None, (), "", "task_type") for name in attributes)
 
 
 def test_what_they_are() -> None:
     """Errors are ValueErrors, as PEFT's own are; the warnings can be filtered together or one by one."""
-    assert issubclass(InvalidTaskTypeError, ValueError)
-    assert issubclass(MisfitError, ValueError)
-    assert not issubclass(MisfitError, InvalidTaskTypeError)
-    assert issubclass(TaskTypeWarning, UserWarning)
-    assert issubclass(MisfitWarning, TaskTypeWarning)
+    assert all(issubclass(kind, ValueError) for kind in (InvalidFieldError, MisfitError, RoundTripError))
+    assert issubclass(InvalidTaskTypeError, InvalidFieldError)
+    assert InvalidTaskTypeError("text").field == "task_type"
+    assert not issubclass(MisfitError, InvalidFieldError)
+    assert issubclass(PeftStrictWarning, UserWarning)
+    warnings = (InvalidFieldWarning, MisfitWarning, RoundTripWarning)
+    assert all(issubclass(kind, PeftStrictWarning) for kind in warnings)
+    assert issubclass(TaskTypeWarning, InvalidFieldWarning)
+    assert not any(issubclass(kind, other) for kind in warnings for other in warnings if kind is not other)
 
 
-@pytest.mark.parametrize("name", ["InvalidTaskTypeError", "MisfitError", "TaskTypeWarning", "MisfitWarning"])
+@pytest.mark.parametrize("name", [kind.__name__ for kind in PUBLIC])
 def test_they_live_where_users_import_them(name: str) -> None:
     """A traceback names them as ``peft_strict.<name>``, and that is where they are."""
     kind = getattr(peft_strict, name)

@@ -150,9 +150,9 @@ def test_words_of_the_variable() -> None:
     *known, (anything, says) = page.rows(page.table_after(README, "| `PEFT_STRICT` |"))
     modes = {
         "off": None,
-        "as `enable()`": (_standby.DEFAULT_INVALID, _standby.DEFAULT_MISFIT),
-        "report only; what PEFT itself cannot get past stays an error": ("warn", "warn"),
-        "a type that does not fit the model is an error too": ("raise", "raise"),
+        "as `enable()`": (_standby.DEFAULT_INVALID, _standby.DEFAULT_MISFIT, _standby.DEFAULT_ROUNDTRIP),
+        "report only; what PEFT itself cannot get past stays an error": ("warn", "warn", "warn"),
+        "a type that does not fit the model is an error too": ("raise", "raise", "raise"),
     }
     listed = {}
     for words, meaning in known:

@@ -9,7 +9,7 @@ import pytest
 import peft_strict
 from peft_strict import _standby
 
-DEFAULTS = ("raise", "warn")
+DEFAULTS = ("raise", "warn", "warn")
 
 
 @pytest.mark.parametrize(
@@ -17,11 +17,11 @@ DEFAULTS = ("raise", "warn")
     [
         *((text, None) for text in (None, "", "  ", "0", "off", "no", "false", "OFF", " False\n")),
         *((text, DEFAULTS) for text in ("1", "on", "yes", "true", "ON", " True ")),
-        *((text, ("warn", "warn")) for text in ("warn", "Warn")),
-        *((text, ("raise", "raise")) for text in ("raise", "error", "RAISE", " error\t")),
+        *((text, ("warn", "warn", "warn")) for text in ("warn", "Warn")),
+        *((text, ("raise", "raise", "raise")) for text in ("raise", "error", "RAISE", " error\t")),
     ],
 )
-def test_the_words_of_the_variable(text: str | None, modes: tuple[str, str] | None) -> None:
+def test_the_words_of_the_variable(text: str | None, modes: tuple[str, str, str] | None) -> None:
     """Each known word, stripped and in any case, switches as documented, without a complaint."""
     assert _standby.parse_variable(text) == (modes, None)
 
@@ -57,7 +57,7 @@ def test_a_new_state() -> None:
     """Nothing is switched on, decided, patched or wrong before somebody says so; the modes are the defaults."""
     new = _standby.State()
     assert (new.on, new.decided, new.installs, new.problem) == (False, False, [], None)
-    assert (new.invalid, new.misfit) == DEFAULTS
+    assert (new.invalid, new.misfit, new.roundtrip) == DEFAULTS
 
 
 def test_the_state_is_found_again(off: None) -> None:

@@ -29,7 +29,7 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 from peft import LoraConfig, TaskType
 
 import peft_strict
-from peft_strict import InvalidTaskTypeError, TaskTypeWarning
+from peft_strict import InvalidTaskTypeError, PeftStrictWarning, TaskTypeWarning
 
 from .command_line import python
 from .subclass_kinds import KINDS
@@ -142,7 +142,7 @@ class Outcome:
             except ValueError as error:
                 self.end = "refused by PEFT" if "task type" in str(error) else repr(error)
         assert self.end in ("passed", "refused", "refused by PEFT")
-        self.reports = sum(issubclass(each.category, TaskTypeWarning) for each in caught)
+        self.reports = sum(issubclass(each.category, PeftStrictWarning) for each in caught)
 
     @property
     def is_ours(self) -> bool:

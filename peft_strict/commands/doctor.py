@@ -103,7 +103,7 @@ def _activation(plain: dict[str, Any], strict: dict[str, Any]) -> dict[str, Any]
         "pth": wiring.pth_files(),
         "pth_live": bool(wiring.pth_files()) if always_on else bool(strict.get("is_armed")),
         "variable": variable,
-        "variable_modes": None if modes is None else {"invalid": modes[0], "misfit": modes[1]},
+        "variable_modes": None if modes is None else dict(zip(("invalid", "misfit", "roundtrip"), modes)),
         "sitecustomize": getattr(sys.modules.get("sitecustomize"), "__file__", None),
         "on_without_variable": always_on,
     }
@@ -141,7 +141,7 @@ def _activation_lines(activation: dict[str, Any]) -> Iterator[str]:
 def _variable(activation: dict[str, Any]) -> str:
     modes = activation["variable_modes"]
     value = "not set" if activation["variable"] is None else repr(activation["variable"])
-    meaning = f"on: invalid={modes['invalid']!r}, misfit={modes['misfit']!r}" if modes else "off"
+    meaning = "on: " + ", ".join(f"{name}={mode!r}" for name, mode in modes.items()) if modes else "off"
     if modes and not activation["pth_live"]:
         meaning = "no effect here"
     return f"{value} ({meaning})"

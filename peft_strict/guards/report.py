@@ -6,6 +6,8 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Optional
 
+from .._errors import PeftStrictWarning
+
 if TYPE_CHECKING:
     import types
 
@@ -65,7 +67,7 @@ def users_call() -> tuple[object, ...]:
     return (id(frame), frame.f_code, frame.f_lasti) if frame else ()
 
 
-def warn(message: str, category: type[Warning]) -> Optional[Exception]:
+def warn(warning: PeftStrictWarning) -> Optional[Exception]:
     """Warn at the user's line, through Python's ordinary filters.
 
     Returns:
@@ -75,14 +77,14 @@ def warn(message: str, category: type[Warning]) -> Optional[Exception]:
     names = frame.f_globals if frame else {}
     try:
         warnings.warn_explicit(
-            message,
-            category,
+            warning,
+            None,
             frame.f_code.co_filename if frame else "<unknown>",
             frame.f_lineno if frame else 1,
             module=names.get("__name__") or "<unknown>",
             registry=names.setdefault("__warningregistry__", {}),
         )
-    except category as turned:
+    except PeftStrictWarning as turned:
         return turned.with_traceback(None)
     return None
 

@@ -132,7 +132,7 @@ class Watch:
     def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
         if self.state.invalid == "raise":
             return error
-        turned = report.warn(str(error), TaskTypeWarning)
+        turned = report.warn(TaskTypeWarning(str(error)))
         if turned is None:
             self._remember(config, value)
         return turned
@@ -222,7 +222,7 @@ class Watch:
             return None
         if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
             return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=misfit.task_type, **names)
-        return report.warn(misfit.message, MisfitWarning)
+        return report.warn(MisfitWarning(misfit.message, code=misfit.code, fix=misfit.fix))
 
 
 def _same(config: Any, other: Any) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from .. import _standby
-from .._standby import DEFAULT_INVALID, DEFAULT_MISFIT
+from .._standby import DEFAULT_INVALID, DEFAULT_MISFIT, DEFAULT_ROUNDTRIP
 from .settings import mode_error
 from .status import Status, examine
 
@@ -18,7 +18,9 @@ if TYPE_CHECKING:
     from typing import Any
 
 
-def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> Status:
+def enable(
+    *, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT, roundtrip: str = DEFAULT_ROUNDTRIP
+) -> Status:
     """Make PEFT refuse every wrong ``task_type``, from now on or from its import on.
 
     Idempotent; a later call changes the settings, and guards again what somebody else has unguarded in between.
@@ -31,6 +33,8 @@ def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> S
         misfit: What a valid ``task_type`` that does not fit the base model meets: ``"warn"`` (`MisfitWarning`),
             ``"raise"`` (`MisfitError`) or ``"ignore"``. Where PEFT itself would fail there is an error
             in any case (code ``M2``, but not with ``"ignore"``; code ``M1``, an `InvalidTaskTypeError`).
+        roundtrip: What a save or a load that loses something meets: ``"warn"`` (`RoundTripWarning`), ``"raise"``
+            (`RoundTripError`, before the first byte is written) or ``"ignore"``.
 
     Returns:
         What is guarded now.
@@ -41,20 +45,20 @@ def enable(*, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT) -> S
     Not covered: child processes that are not forked (set ``PEFT_STRICT`` for those), and configs that never meet this
     process's PEFT.
     """
-    error = mode_error(invalid=invalid, misfit=misfit)
+    error = mode_error(invalid=invalid, misfit=misfit, roundtrip=roundtrip)
     if error is not None:
         raise error
     _standby.state.decided = True
-    _standby.switch_on(str(invalid), str(misfit))
+    _standby.switch_on(str(invalid), str(misfit), str(roundtrip))
     _wait_for_a_look_up()
     peft = sys.modules.get("peft")
     complaint = _patch_when_complete(peft) if peft is not None else None
     if complaint is not None:
         import warnings
 
-        from .._errors import TaskTypeWarning
+        from .._errors import PeftStrictWarning
 
-        warnings.warn(complaint, TaskTypeWarning, stacklevel=2)
+        warnings.warn(complaint, PeftStrictWarning, stacklevel=2)
     return status()
 
 

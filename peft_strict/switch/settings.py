@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 INVALID_MODES = ("raise", "warn")
-MISFIT_MODES = ("warn", "raise", "ignore")
+REPORT_MODES = ("warn", "raise", "ignore")
 
 
 def nearest(word: object, allowed: tuple[str, ...]) -> str | None:
@@ -24,9 +24,9 @@ def _shown(word: object) -> str:
 
 
 def mode_error(**modes: object) -> ValueError | None:
-    """Return the error for the first of ``invalid`` and ``misfit`` that is no mode, with the nearest allowed word."""
+    """Return the error for the first of the settings that is no mode, with the nearest allowed word."""
     for name, word in modes.items():
-        allowed = INVALID_MODES if name == "invalid" else MISFIT_MODES
+        allowed = INVALID_MODES if name == "invalid" else REPORT_MODES
         if not (isinstance(word, str) and word in allowed):
             close = nearest(word, allowed)
             meant = f" Did you mean {close!r}?" if close else ""

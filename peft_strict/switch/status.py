@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from .._standby import DEFAULT_INVALID, DEFAULT_MISFIT, VARIABLE, State, parse_variable
+from .._standby import DEFAULT_INVALID, DEFAULT_MISFIT, DEFAULT_ROUNDTRIP, VARIABLE, State, parse_variable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ class Status:
         state: ``"off"``, ``"armed"`` (waiting for ``import peft``), ``"guarding"`` or ``"not guarding"``.
         invalid: The mode for wrong values.
         misfit: The mode for right values on the wrong model.
+        roundtrip: The mode for what a save or a load loses.
         peft_version: The version of the imported PEFT, or ``None``.
         classes: How many config classes PEFT registers.
         unguarded: The names of those, and of other places, that are not guarded.
@@ -27,7 +28,7 @@ class Status:
         note: A remark on how it was switched on, or ``None``.
     """
 
-    __slots__ = ("classes", "invalid", "misfit", "note", "peft_version", "problem", "state", "unguarded")
+    __slots__ = ("classes", "invalid", "misfit", "note", "peft_version", "problem", "roundtrip", "state", "unguarded")
 
     def __init__(
         self,
@@ -35,6 +36,7 @@ class Status:
         state: str,
         invalid: str,
         misfit: str,
+        roundtrip: str,
         peft_version: str | None = None,
         classes: int = 0,
         unguarded: tuple[str, ...] = (),
@@ -44,6 +46,7 @@ class Status:
         self.state = state
         self.invalid = invalid
         self.misfit = misfit
+        self.roundtrip = roundtrip
         self.peft_version = peft_version
         self.classes = classes
         self.unguarded = unguarded
@@ -79,13 +82,16 @@ class Status:
         return self.state
 
     def _modes(self) -> str:
-        usual = (self.invalid, self.misfit) == (DEFAULT_INVALID, DEFAULT_MISFIT)
-        return "" if usual else f", invalid={self.invalid!r}, misfit={self.misfit!r}"
+        """Return the modes that are not the usual ones."""
+        usual = {"invalid": DEFAULT_INVALID, "misfit": DEFAULT_MISFIT, "roundtrip": DEFAULT_ROUNDTRIP}
+        modes = {name: getattr(self, name) for name in usual}
+        return "".join(f", {name}={mode!r}" for name, mode in modes.items() if mode != usual[name])
 
 
 def examine(state: State, *, is_armed: bool) -> dict[str, Any]:
     """Return the attributes of a `Status` for this moment."""
-    found: dict[str, Any] = {"state": "off", "invalid": state.invalid, "misfit": state.misfit}
+    modes = {name: getattr(state, name) for name in ("invalid", "misfit", "roundtrip")}
+    found: dict[str, Any] = {"state": "off", **modes}
     if not state.on:
         return {**found, "note": None if state.decided else _unread_variable()}
     peft = sys.modules.get("peft")

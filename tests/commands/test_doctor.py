@@ -201,7 +201,7 @@ def test_what_libraries_print_is_no_harm(tmp_path: Path) -> None:
     [
         (None, None, "PEFT_STRICT      not set (off)"),
         ("off", None, "PEFT_STRICT      'off' (off)"),
-        ("1", {"invalid": "raise", "misfit": "warn"}, "PEFT_STRICT      '1' (no effect here)"),
+        ("1", {"invalid": "raise", "misfit": "warn", "roundtrip": "warn"}, "PEFT_STRICT      '1' (no effect here)"),
     ],
     ids=repr,
 )
@@ -247,10 +247,10 @@ def test_live_pth(tmp_path: Path) -> None:
     assert Path(pth).is_relative_to(live.parents[1])
     assert activation["pth_live"] is True
     assert activation["on_without_variable"] is False
-    assert activation["variable_modes"] == {"invalid": "warn", "misfit": "warn"}
+    assert activation["variable_modes"] == {"invalid": "warn", "misfit": "warn", "roundtrip": "warn"}
     lines = doctor_with(tmp_path, interpreter=live, PEFT_STRICT="warn").stdout.splitlines()
     assert f"peft_strict.pth  {pth} (live)" in lines
-    assert "PEFT_STRICT      'warn' (on: invalid='warn', misfit='warn')" in lines
+    assert "PEFT_STRICT      'warn' (on: invalid='warn', misfit='warn', roundtrip='warn')" in lines
 
 
 def test_sitecustomize(tmp_path: Path) -> None:

@@ -621,7 +621,7 @@ def test_adapter_after_the_last_was_deleted(
     else:
         adapted.add_adapter("another", make(task_type="CAUSAL_LM"))
     assert list(adapted.peft_config) == ["another"]
-    assert not [each for each in recwarn if issubclass(each.category, peft_strict.TaskTypeWarning)]
+    assert not [each for each in recwarn if issubclass(each.category, peft_strict.PeftStrictWarning)]
     with pytest.raises(InvalidTaskTypeError):
         adapted.add_adapter("third", past_us(make(), "CASUAL_LM"))
 
@@ -1023,7 +1023,7 @@ def test_a_start_that_fails_leaves_nothing(before: snapshot.Snapshot) -> None:
     """A class that cannot be patched is told of, and no other one stays patched."""
     mine = Stubborn("Mine", (LoraConfig,), {"__init__": lambda self, **words: LoraConfig.__init__(self, **words)})
     with entry(peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING, "MINE", mine):
-        with pytest.warns(peft_strict.TaskTypeWarning, match="PEFT is NOT guarded: AttributeError: not on me"):
+        with pytest.warns(peft_strict.PeftStrictWarning, match="PEFT is NOT guarded: AttributeError: not on me"):
             found = peft_strict.enable()
         assert found.state == "not guarding"
         assert {layers(cls) for cls in registered_classes()} == {0}

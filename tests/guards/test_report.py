@@ -23,7 +23,7 @@ import pytest
 from peft import LoraConfig
 
 import peft_strict
-from peft_strict import InvalidTaskTypeError, MisfitWarning, TaskTypeWarning
+from peft_strict import InvalidTaskTypeError, MisfitWarning, PeftStrictWarning, TaskTypeWarning
 from peft_strict.guards import report
 
 from ..ways_in.rows import lora, past_us, saved_adapter, tiny_classifier, tiny_lm
@@ -136,7 +136,7 @@ def _reports(off: None) -> Callable[[Callable[[], Any]], list[warnings.WarningMe
                 function()
             except ValueError:  # PEFT's own
                 assert not isinstance(sys.exc_info()[1], InvalidTaskTypeError)
-        return [each for each in caught if issubclass(each.category, TaskTypeWarning)]
+        return [each for each in caught if issubclass(each.category, PeftStrictWarning)]
 
     return run
 

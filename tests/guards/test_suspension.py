@@ -206,7 +206,7 @@ def test_warn_mode(off: None, recwarn: pytest.WarningsRecorder) -> None:
     peft_strict.enable(invalid="warn")
     with suspended():
         lora().task_type = "X"
-    assert [each for each in recwarn if issubclass(each.category, peft_strict.TaskTypeWarning)] == []
+    assert [each for each in recwarn if issubclass(each.category, peft_strict.PeftStrictWarning)] == []
 
 
 def test_while_off(off: None) -> None:

@@ -941,7 +941,7 @@ def test_enable_cannot_patch(passes) -> None:
             warnings.simplefilter("always")
             status = peft_strict.enable()
         (warning,) = caught
-        assert warning.category is peft_strict.TaskTypeWarning
+        assert warning.category is peft_strict.PeftStrictWarning
         assert str(warning.message).startswith("peft-strict: PEFT is NOT guarded: ModuleNotFoundError: ")
         assert (warning.filename, warning.lineno) == (__file__, 6), (warning.filename, warning.lineno)
         assert status.state == "not guarding" and status == peft_strict.status(), status

@@ -16,14 +16,14 @@ from peft_strict.switch.status import examine
 
 from ..interpreters import World, on_each_peft, on_the_real_peft
 
-BASE = {"invalid": "raise", "misfit": "warn"}
+BASE = {"invalid": "raise", "misfit": "warn", "roundtrip": "warn"}
 SHOWN = {
     "off": ({"state": "off"}, "<peft_strict: off>"),
     "off-with-note": ({"state": "off", "note": "call me"}, "<peft_strict: off (call me)>"),
     "armed": ({"state": "armed"}, '<peft_strict: armed, waiting for "import peft">'),
     "armed, other modes": (
         {"state": "armed", "misfit": "raise"},
-        "<peft_strict: armed, waiting for \"import peft\", invalid='raise', misfit='raise'>",
+        "<peft_strict: armed, waiting for \"import peft\", misfit='raise'>",
     ),
     "guarding": (
         {"state": "guarding", "classes": 45, "peft_version": "0.21.2"},
@@ -31,7 +31,7 @@ SHOWN = {
     ),
     "guarding-in-another-mode": (
         {"state": "guarding", "classes": 45, "peft_version": "0.21.2", "invalid": "warn"},
-        "<peft_strict: guarding 45 config classes, PEFT 0.21.2, invalid='warn', misfit='warn'>",
+        "<peft_strict: guarding 45 config classes, PEFT 0.21.2, invalid='warn'>",
     ),
     "one-class-not-guarded": (
         {"state": "not guarding", "classes": 45, "unguarded": ("LoraConfig",)},
@@ -148,7 +148,8 @@ def test_from_off_to_off(world: World, tmp_path: Path) -> None:
         status = peft_strict.enable(invalid="warn", misfit="ignore")
         assert repr(status) == shown() == f"<peft_strict: {guarding}, invalid='warn', misfit='ignore'>"
         assert status.to_dict() == {
-            "state": "guarding", "invalid": "warn", "misfit": "ignore", "peft_version": peft.__version__,
+            "state": "guarding", "invalid": "warn", "misfit": "ignore", "roundtrip": "warn",
+            "peft_version": peft.__version__,
             "classes": len(PEFT_TYPE_TO_CONFIG_MAPPING), "unguarded": [], "problem": None, "note": None,
         }
         assert repr(peft_strict.disable()) == shown() == "<peft_strict: off>"

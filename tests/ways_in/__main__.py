@@ -126,7 +126,7 @@ def _run(attempt: Callable[[], Any]) -> tuple[Optional[Exception], list[warnings
     """Run it; return its error, our warnings, and its answer."""
     import torch
 
-    from peft_strict import TaskTypeWarning
+    from peft_strict import PeftStrictWarning
 
     torch.manual_seed(0)
     error, answer = None, None
@@ -136,7 +136,7 @@ def _run(attempt: Callable[[], Any]) -> tuple[Optional[Exception], list[warnings
             answer = attempt()
         except Exception as raised:
             error = raised
-    return error, [report for report in caught if issubclass(report.category, TaskTypeWarning)], answer
+    return error, [report for report in caught if issubclass(report.category, PeftStrictWarning)], answer
 
 
 def _is_ours(error: Optional[Exception]) -> bool:
