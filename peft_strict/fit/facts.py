@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..releases.live import added_modules, is_own, live_release
 from . import rule
-from .forward import collides, forward_of
+from .forward import collides, forward_of, parameters_of
 from .kinds import kinds_of
 
 if TYPE_CHECKING:
@@ -200,7 +200,8 @@ def _whole_layers(config: object) -> tuple[str, ...]:
 def _adds_always_reach() -> bool:
     """Whether PEFT saves the names it adds also for configs without ``modules_to_save``: so up to 0.14."""
     function = _read(sys.modules.get("peft.utils.other"), "_set_trainable")
-    return inspect.isfunction(function) and "module_names" not in inspect.signature(function).parameters
+    parameters = parameters_of(function)
+    return parameters is not None and "module_names" not in parameters
 
 
 def _automatic() -> dict[str, tuple[str, ...]]:
@@ -237,5 +238,5 @@ def _passed(wrapper: Optional[type], model: object, config: object) -> tuple[str
         never.add("input_ids")  # their embeddings are passed
     if _read(_read(model, "config"), "model_type") == "mpt":
         never.add("inputs_embeds")  # PeftModelForCausalLM leaves it out for this one
-    parameters = inspect.signature(forward).parameters.values()
-    return tuple(p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in never)
+    parameters = parameters_of(forward) or {}
+    return tuple(p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in never)

@@ -6,10 +6,11 @@ import ast
 import functools
 import inspect
 import textwrap
+import types
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
 
 _DEEPEST = 4
 
@@ -35,22 +36,47 @@ class Forward(NamedTuple):
         return tuple(k for k in keywords if k not in self.names and k not in dropped)
 
 
+def parameters_of(function: Any) -> Optional[Mapping[str, inspect.Parameter]]:
+    """Return the parameters of foreign code, without their annotations; ``None`` if they are unknown. Never raises."""
+    try:
+        return inspect.signature(_without_annotations(function)).parameters
+    except Exception:  # not callable, not written in Python, decorated in a circle, or a `__signature__` that fails
+        return None
+
+
+def _without_annotations(function: Any) -> Any:
+    """Return a function with the same parameters, where a signature has no annotations to evaluate.
+
+    From CPython 3.14 on (PEP 649) it evaluates them, which fails for what only type checkers import. That is so in
+    every format of ``annotationlib``.
+    """
+    plain = inspect.unwrap(function, stop=lambda layer: hasattr(layer, "__signature__"))
+    if hasattr(plain, "__signature__"):
+        return plain
+    if inspect.ismethod(plain):
+        return types.MethodType(_without_annotations(plain.__func__), plain.__self__)
+    if not inspect.isfunction(plain):
+        return plain
+    bare = types.FunctionType(plain.__code__, {}, plain.__name__, plain.__defaults__, plain.__closure__)
+    bare.__kwdefaults__ = plain.__kwdefaults__
+    return bare
+
+
 def forward_of(model: object) -> Forward:
     """Describe the model's ``forward``; the one in its ``__dict__`` if it was replaced there."""
     function = _function_of(model)
     if getattr(function, "__name__", "") == "_forward_unimplemented":  # a container, never called
         return Forward()
-    try:
-        parameters = inspect.signature(function).parameters.values()
-    except (TypeError, ValueError):  # not a Python function, or not callable at all
+    parameters = parameters_of(function)
+    if parameters is None:
         return Forward()
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     decorated = False
     while not takes_any and hasattr(function, "__wrapped__"):
         decorated = True
         takes_any = not str(getattr(function, "__globals__", {}).get("__name__")).startswith("transformers.")
         function = function.__wrapped__
-    return Forward(frozenset(p.name for p in parameters), takes_any, decorated)
+    return Forward(frozenset(parameters), takes_any, decorated)
 
 
 def collides(model: object, keywords: Collection[str]) -> bool:
@@ -84,12 +110,13 @@ class _Call(NamedTuple):
 
 def _collides(module: Any, function: Any, keywords: frozenset[str], depth: int) -> bool:
     function = _plain(function)
-    if function is None or not keywords or not depth:
+    parameters = parameters_of(function)
+    if parameters is None or not keywords or not depth:
         return False
-    rest = keywords - set(inspect.signature(function).parameters)
+    rest = keywords - set(parameters)
     for call in _handing_on(function):
         owner, callee = _resolve(module, call.path)
-        taken = list(inspect.signature(callee).parameters)[1 : 1 + call.positional] if callee else []
+        taken = list(parameters_of(callee) or ())[1 : 1 + call.positional]
         if rest & (call.named | set(taken)) or (callee and _collides(owner, callee, rest, depth - 1)):
             return True
     return False
