@@ -10,7 +10,7 @@ import peft_strict
 
 PACKAGE = Path(peft_strict.__file__).parent
 # From the roof to the ground; a wing may import what stands below it, and the modules beside it in its own folder.
-FLOORS = ("commands", "switch", "guards", "fit", "values", "releases", "")
+FLOORS = ("commands", "switch", "guards", "roundtrip", "fit", "values", "releases", "")
 
 
 def _imports(path: Path) -> Iterator[str]:

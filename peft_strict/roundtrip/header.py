@@ -1,0 +1,169 @@
+"""Reads the header of a safetensors file: the names, types, shapes and places of its tensors, without their values.
+
+The format (https://huggingface.co/docs/safetensors): 8 bytes, little-endian, with the length of the header; the
+header, a JSON object; then the values of all tensors, one behind the other without a gap, up to the end of the file.
+What the safetensors library refuses is refused here, so that what is read is what a load would get. A type that is not
+known here is taken as it is, and the size that follows from it is not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, NamedTuple, TypedDict
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+# A LoRA on every expert of the largest public models (94,000 matrices) has 15 MB. The library's own limit is 100 MB,
+# whose JSON takes 1 GB of memory.
+LARGEST = 32 * 1024 * 1024
+_LIBRARY_LIMIT = 100_000_000
+_LENGTH_BYTES = 8
+_LFS_POINTER = b"version https://git-lfs"
+_LARGEST_NUMBER = 2**64
+
+# safetensors 0.8, Dtype::bitsize
+_BITS = {
+    **dict.fromkeys(("F4",), 4),
+    **dict.fromkeys(("F6_E2M3", "F6_E3M2"), 6),
+    **dict.fromkeys(("BOOL", "U8", "I8", "F8_E5M2", "F8_E4M3", "F8_E8M0", "F8_E4M3FNUZ", "F8_E5M2FNUZ"), 8),
+    **dict.fromkeys(("I16", "U16", "F16", "BF16"), 16),
+    **dict.fromkeys(("I32", "U32", "F32"), 32),
+    **dict.fromkeys(("I64", "U64", "F64", "C64"), 64),
+}
+
+
+class BrokenError(ValueError):
+    """The file is not what safetensors would load; the message is a sentence for the user."""
+
+
+class CutOffError(BrokenError):
+    """The file ends before its header or the values that the header names."""
+
+
+class Tensor(TypedDict):
+    """What the header says of one tensor, as it stands there.
+
+    Attributes:
+        dtype: The type of its values, as safetensors names it: ``"F32"``, ``"BF16"``, ...
+        shape: Its shape.
+        data_offsets: The places of its first byte and behind its last, counted from the start of all values.
+    """
+
+    dtype: str
+    shape: list[int]
+    data_offsets: list[int]
+
+
+class Header(NamedTuple):
+    """What a safetensors file holds.
+
+    Attributes:
+        tensors: The tensors by their names, in the order of the header.
+        data_start: The place in the file where the values start.
+    """
+
+    tensors: dict[str, Tensor]
+    data_start: int
+
+
+def read(file: BinaryIO, size: int) -> Header:
+    """Read the header of a safetensors file.
+
+    Args:
+        file: The file, open at its start.
+        size: Its size in bytes.
+
+    Raises:
+        CutOffError: if the file ends too early.
+        BrokenError: if it is no safetensors file, or one that cannot be loaded, or its header is larger than any
+            adapter's.
+        OSError: if it cannot be read.
+    """
+    data_start, text = _text(file, size)
+    tensors = _entries(text)
+    tensors.pop("__metadata__", None)
+    for name, entry in tensors.items():
+        fault = _fault(entry)
+        if fault:
+            raise BrokenError(f"its header has {fault} for {quoted(name)}")
+    _require_order(tensors, data_start, size)
+    return Header(tensors, data_start)
+
+
+def _text(file: BinaryIO, size: int) -> tuple[int, str]:
+    """Return where the values start, and the header."""
+    first = file.read(_LENGTH_BYTES)
+    if len(first) < _LENGTH_BYTES:
+        raise CutOffError("the file is empty" if not size else f"cut off: it has {size} bytes, less than a header")
+    if first == _LFS_POINTER[:_LENGTH_BYTES] and (first + file.read(len(_LFS_POINTER))).startswith(_LFS_POINTER):
+        raise BrokenError("a pointer of Git LFS, not the weights: fetch them with `git lfs pull`")
+    length = int.from_bytes(first, "little")
+    if length > _LIBRARY_LIMIT:
+        raise BrokenError("not a safetensors file: its first 8 bytes are not the length of a header")
+    content = file.read(min(length, LARGEST))
+    if content.lstrip()[:1] not in (b"{", b""):
+        raise BrokenError("not a safetensors file: its header does not start with '{'")
+    if length > LARGEST:
+        raise BrokenError(f"its header has more than {LARGEST >> 20} MB, more than any adapter's: not read")
+    if len(content) < length:
+        raise CutOffError(f"cut off inside the header: that has {length:,} bytes, the file {size:,}")
+    try:
+        return _LENGTH_BYTES + length, content.decode()
+    except UnicodeDecodeError as error:
+        raise BrokenError("its header is not UTF-8 text") from error
+
+
+def _entries(text: str) -> dict[str, Any]:
+    """Return the header as Python reads it: where a name comes twice, the last one, as in the library."""
+    try:
+        entries = json.loads(text, parse_constant=_refuse_constant)
+    except (ValueError, RecursionError) as error:  # also a number too long for Python
+        raise BrokenError(f"its header cannot be read as JSON: {error}") from error
+    if not isinstance(entries, dict):
+        raise BrokenError("its header is no JSON object")
+    return entries
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _fault(entry: Any) -> str:
+    """Return what is wrong with one entry of the header, or ``""``."""
+    try:
+        dtype, shape, (start, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
+    except (TypeError, KeyError, ValueError):
+        return "no dtype, shape and data_offsets"
+    if type(dtype) is not str or type(shape) is not list or type(start) is not int or type(end) is not int:
+        return "a dtype, shape or data_offsets of the wrong kind"
+    if not 0 <= start <= end:
+        return "impossible data_offsets"
+    bits = _BITS.get(dtype, 0)
+    for each in shape:
+        if type(each) is not int or each < 0:
+            return "an impossible shape"
+        bits *= each
+        if bits > _LARGEST_NUMBER:  # and the product of a hostile shape would take for ever
+            return "a shape larger than any memory"
+    if bits != 8 * (end - start) and dtype in _BITS:
+        return f"{end - start:,} bytes, not what its dtype and shape take,"
+    return ""
+
+
+def _require_order(tensors: dict[str, Tensor], data_start: int, size: int) -> None:
+    """Require that the values stand one behind the other up to the end of the file."""
+    here = 0
+    for start, end in sorted([tensor["data_offsets"] for tensor in tensors.values()]):
+        if start != here:
+            raise BrokenError("its header has tensors that " + ("overlap" if start < here else "leave a gap"))
+        here = end
+    if data_start + here > size:
+        raise CutOffError(f"cut off: its header names {data_start + here:,} bytes, the file has {size:,}")
+    if data_start + here < size:
+        raise BrokenError(f"the file has {size - data_start - here:,} bytes more than its header names")
+
+
+def quoted(name: str) -> str:
+    """Return the name of a tensor as it can be printed, and not longer than a line."""
+    return repr(name if len(name) <= 100 else f"{name[:60]}...{name[-37:]}")
