@@ -270,7 +270,9 @@ def patch() -> "str | None":
         return None
     try:
         from .guards import patching  # before the lock: an import that waits for another must not hold it
+        from .releases import live
 
+        live.load_lazy_parts(sys.modules["peft"])
         with state.lock:
             if state.on:
                 patching.apply(state)

@@ -21,9 +21,10 @@ import wrapt
 from . import preforked, small_peft
 
 REPOSITORY = Path(__file__).resolve().parents[1]
-VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14")
+VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
 HERE = f"{sys.version_info.major}.{sys.version_info.minor}"
 TIME_LIMIT = 240  # seconds; a busy machine can stall for a minute
+FOLDERS = "PEFT_STRICT_TEST_PYTHONS"  # folders with more of them, python3.15 and the like, as in PATH
 MEASURE = "COVERAGE_PROCESS_START"  # where it is set, coverage measures what the tests start, too
 
 _ASK = "import sys; print(sys.implementation.name, '%d.%d' % sys.version_info[:2], sys.executable)"
@@ -65,12 +66,14 @@ def scratch() -> Path:
 
 @functools.cache
 def interpreters() -> dict[str, str]:
-    """Return the CPythons there are, by version: the running one, pyenv's, and those on ``PATH``."""
+    """Return the CPythons there are, by version: the running one, those of `FOLDERS`, pyenv's, those on ``PATH``."""
+    folders = os.environ.get(FOLDERS)
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv"), "versions")
     found = {}
     for version in VERSIONS:
         candidates = [
             *([getattr(sys, "_base_executable", sys.executable)] if version == HERE else []),
+            *filter(None, [shutil.which(f"python{version}", path=folders) if folders else None]),
             *sorted(pyenv.glob(f"{version}.*/bin/python"), reverse=True),
             *filter(None, [shutil.which(f"python{version}")]),
         ]
@@ -242,13 +245,16 @@ def _server(environment: Environment) -> preforked.Server:
 
 
 def _on(*versions: str | None) -> list[object]:
-    return [pytest.param(World(version), id=f"python{version}" if version else "real") for version in versions]
+    worlds = [pytest.param(World(version), id=f"python{version}" if version else "real") for version in versions]
+    return worlds or [pytest.param(None, marks=pytest.mark.skip(reason="no CPython that has this is on this machine"))]
 
 
 PRESENT = [version for version in VERSIONS if version in interpreters()]
 
 on_each_python = pytest.mark.parametrize("version", PRESENT, ids="python{}".format)
 on_each_small_peft = pytest.mark.parametrize("world", _on(*PRESENT))
+on_pythons_with_load_module = pytest.mark.parametrize("world", _on(*(each for each in PRESENT if each != "3.15")))
 on_pythons_with_find_module = pytest.mark.parametrize("world", _on(*sorted({"3.9", "3.10", "3.11"} & {*PRESENT})))
 on_the_real_peft = pytest.mark.parametrize("world", _on(None))
 on_each_peft = pytest.mark.parametrize("world", _on(*PRESENT, None))
+on_pythons_with_lazy_imports = pytest.mark.parametrize("world", _on(*sorted({"3.15"} & {*PRESENT})))

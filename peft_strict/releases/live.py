@@ -14,6 +14,7 @@ Read in the sources of PEFT 0.2.0 to 0.21.2:
 
 from __future__ import annotations
 
+import importlib
 import re
 import sys
 import types
@@ -32,6 +33,10 @@ _ADDED_MODULES = {
     "PeftModelForTokenClassification": ("classifier", "score"),
     "PeftModelForQuestionAnswering": ("qa_outputs",),
 }
+
+# What the other wings look for in PEFT's modules, beside the names of the package itself.
+_NEEDED = ("peft.mapping", "peft.mapping_func", "peft.tuners.tuners_utils", "peft.utils.other")
+_LAZY: Optional[type] = getattr(types, "LazyImportType", None)  # from CPython 3.15 on
 
 _MEANING = re.compile(r"^\s*-\s*(\w+):\s*([^.\n]+)", re.MULTILINE)
 
@@ -83,6 +88,28 @@ class Release(NamedTuple):
                 yield cls
                 if issubclass(cls, self.config_base):
                     pending.extend(cls.__subclasses__())
+
+
+def load_lazy_parts(peft: types.ModuleType) -> None:
+    """Have everything imported that an import of PEFT imports where no import is lazy (CPython 3.15, PEP 810).
+
+    A package that is imported lazily (``-X lazy_imports=all``, or by its own ``__lazy_modules__``) has executed only
+    its first module at the end of its import, and registers its methods one by one as their names are used. What
+    fails to be imported is left to whoever uses it. Not to be called with a lock in hand: imports wait for each other.
+    """
+    if _LAZY is None:
+        return
+    for name in [name for name, value in list(vars(peft).items()) if isinstance(value, _LAZY)]:
+        _try(getattr, peft, name)
+    for name in _NEEDED:
+        _try(importlib.import_module, name)
+
+
+def _try(load: Callable[..., Any], *arguments: Any) -> None:
+    try:
+        load(*arguments)
+    except Exception:  # a dependency that is not there, or breaks
+        return
 
 
 def live_release() -> Release:

@@ -15,6 +15,7 @@ from ..interpreters import (
     on_each_peft,
     on_each_small_peft,
     on_pythons_with_find_module,
+    on_pythons_with_load_module,
     on_the_real_peft,
 )
 
@@ -713,10 +714,10 @@ def test_switched_off_during_an_import(passes) -> None:
     """)
 
 
-@on_each_small_peft
+@on_pythons_with_load_module
 @pytest.mark.parametrize("works", [True, False], ids=["guarded", "no-wrapt"])
 def test_loader_of_the_old_kind(world: World, tmp_path: Path, works: bool) -> None:
-    """A loader may have ``load_module`` only, as that of zip files had up to CPython 3.9."""
+    """Up to CPython 3.14 a loader may have ``load_module`` only, as that of zip files had up to 3.9."""
     result = world.run(
         f"""
         import importlib.machinery, importlib.util, sys, warnings, peft_strict, scenario
