@@ -8,6 +8,7 @@ patch below it has gone inert with ``state.on``.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import dataclasses
 import operator
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 import wrapt
 
+from .._errors import name_of
 from ..releases.live import is_own, live_release
 from . import attribute, construction, report
 from .watch import MISSING, REPORTS, Watch, note_source
@@ -175,9 +177,10 @@ class Install:
         return all(getattr(self.release, part) is getattr(release, part) for part in parts)
 
     def apply(self) -> None:
-        """Patch whatever is not guarded."""
+        """Patch whatever is not guarded, and can be: a class that takes no patch is named by `unguarded`."""
         for cls in list(self.release.config_classes()):
-            self._guard_config(cls)
+            with contextlib.suppress(Exception):  # whatever a foreign metaclass raises
+                self._guard_config(cls)
         for owner, name, make in self._places():
             self._place(owner, name, make)
 
@@ -204,7 +207,8 @@ class Install:
 
     def config_classes(self) -> list[type]:
         """Return the registered config classes."""
-        return [cls for cls in dict.fromkeys(self.release.configs.values()) if isinstance(cls, type)]
+        found = {id(cls): cls for cls in self.release.configs.values() if isinstance(cls, type)}  # some have no hash
+        return list(found.values())
 
     def unguarded(self) -> list[str]:
         """Return the names of the registered config classes, and of other places, that are not guarded now."""
@@ -212,14 +216,25 @@ class Install:
             cls = reference()
             if cls is not None:
                 self._adopt(cls)
-        names = [cls.__name__ for cls in self.config_classes() if not self._is_guarded(cls)]
+        registered = self.config_classes()
+        others = [cls for cls in self.release.config_classes() if not any(cls is known for known in registered)]
+        names = [name_of(cls) for cls in registered if not self._is_guarded(cls)]
+        names += [name_of(cls) for cls in others if not self._is_patched(cls)]
         places = [(owner, name) for owner, name, _ in self._places()]
         return names + [f"{owner.__name__}.{name}" for owner, name in places if not self._holds(owner, name)]
 
+    def _is_patched(self, cls: type) -> bool:
+        """Whether what this class has of its own is guarded. A class that cannot be looked at is not."""
+        with contextlib.suppress(Exception):  # whatever a foreign metaclass raises
+            return all(self._holds(cls, name) for name in ("__init__", "task_type") if name in vars(cls))
+        return False
+
     def _is_guarded(self, cls: type) -> bool:
-        owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
-        guard = next((vars(base)["task_type"] for base in cls.__mro__ if "task_type" in vars(base)), None)
-        return self._holds(owner, "__init__") and _mark_of(guard)[0] is self.watch
+        with contextlib.suppress(Exception):
+            owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+            guard = next((vars(base)["task_type"] for base in cls.__mro__ if "task_type" in vars(base)), None)
+            return self._holds(owner, "__init__") and _mark_of(guard)[0] is self.watch
+        return False
 
     def _places(self) -> Iterator[tuple[Any, str, Callable[[Any], Any]]]:
         """Yield each place but the config classes: class or module, attribute, and what makes the patch from it."""
@@ -286,10 +301,11 @@ class Install:
                 super(base, cls).__init_subclass__(**kwargs)  # type: ignore[misc]
             else:
                 raw.__get__(None, cls)(**kwargs)
-            if watch.state.on:
-                self._adopt(cls)
-                if "__init__" not in vars(cls):  # `dataclasses` may give it one yet
-                    watch.newcomers.add(weakref.ref(cls, watch.newcomers.discard))
+            with contextlib.suppress(Exception):  # whatever a foreign metaclass raises: it costs that class its guard
+                if watch.state.on:
+                    self._adopt(cls)
+                    if "__init__" not in vars(cls):  # `dataclasses` may give it one yet
+                        watch.newcomers.add(weakref.ref(cls, watch.newcomers.discard))
 
         return NewcomerHook(__init_subclass__)
 

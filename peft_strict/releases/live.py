@@ -79,15 +79,15 @@ class Release(NamedTuple):
 
     def config_classes(self) -> Iterator[type]:
         """Every config class there is now: the registered ones first, then the base and all its subclasses."""
-        seen: set[type] = set()
+        seen: set[int] = set()  # a class need not have a hash
         pending = [*self.configs.values(), self.config_base]
         while pending:
             cls = pending.pop(0)
-            if isinstance(cls, type) and cls not in seen:
-                seen.add(cls)
+            if isinstance(cls, type) and id(cls) not in seen:
+                seen.add(id(cls))
                 yield cls
                 if issubclass(cls, self.config_base):
-                    pending.extend(cls.__subclasses__())
+                    pending.extend(type.__subclasses__(cls))
 
 
 def load_lazy_parts(peft: types.ModuleType) -> None:
@@ -196,8 +196,12 @@ def meanings(task_type: type[enum.Enum]) -> dict[str, str]:
 
 
 def is_own(cls: type) -> bool:
-    """Whether PEFT itself defines this class."""
-    return cls.__module__.partition(".")[0] == "peft"
+    """Whether PEFT itself defines this class. A class of somebody else may have anything for a module, or none."""
+    try:
+        module = cls.__module__
+    except Exception:  # a foreign metaclass
+        return False
+    return isinstance(module, str) and module.partition(".")[0] == "peft"
 
 
 def instance_dict(cls: type) -> Callable[[Any], dict[str, Any]]:

@@ -1019,11 +1019,39 @@ class Stubborn(type):
         raise AttributeError("not on me")
 
 
-def test_a_start_that_fails_leaves_nothing(before: snapshot.Snapshot) -> None:
-    """A class that cannot be patched is told of, and no other one stays patched."""
-    mine = Stubborn("Mine", (LoraConfig,), {"__init__": lambda self, **words: LoraConfig.__init__(self, **words)})
-    with entry(peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING, "MINE", mine):
-        with pytest.warns(peft_strict.PeftStrictWarning, match="PEFT is NOT guarded: AttributeError: not on me"):
+class Unhashable(Stubborn):
+    """The same without a hash."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+class Nowhere(Stubborn):
+    """The same without a module."""
+
+    __module__ = None  # type: ignore[assignment]
+
+
+@pytest.mark.parametrize("metaclass", [Stubborn, Unhashable, Nowhere])
+@pytest.mark.parametrize("is_registered", [False, True], ids=["unregistered", "registered"])
+@pytest.mark.parametrize("late", [False, True], ids=["before", "while on"])
+def test_a_class_that_cannot_be_patched(
+    before: snapshot.Snapshot, metaclass: Any, is_registered: bool, late: bool
+) -> None:
+    """Such a class costs nobody else their guard, and the status names it."""
+    plain = registered_classes()
+    if late:
+        peft_strict.enable()
+    words = {"__init__": lambda self, **words: LoraConfig.__init__(self, **words), "__module__": metaclass.__module__}
+    mine: Any = metaclass("Mine", (LoraConfig,), words)
+    try:
+        with entry(peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING, "MINE", mine if is_registered else LoraConfig):
             found = peft_strict.enable()
-        assert found.state == "not guarding"
-        assert {layers(cls) for cls in registered_classes()} == {0}
+            assert (found.state, found.unguarded) == ("not guarding", ("Mine",))
+            assert {layers(cls) for cls in plain} == {1}
+            assert refused(LoraConfig, task_type="X").value == "X"
+            assert refused(mine, task_type="X").value == "X"
+            assert mine(task_type="CAUSAL_LM").task_type is TaskType.CAUSAL_LM
+            assert peft_strict.disable().state == "off"
+    finally:
+        del mine, words
+        gc.collect()  # a class is a circle; it must not stay to be told of in another test
