@@ -1,9 +1,7 @@
 """The facts about a live model and a config that the misfit rule asks for.
 
-Which parameters are new: transformers >= 5 sets ``_is_hf_initialized`` on each parameter that ``from_pretrained``
-loads, and only there (measured: not on models built from a config; kept by ``.to``, ``resize_token_embeddings``,
-pickling and device maps, dropped everywhere by ``deepcopy``). Without such marks ``config.architectures`` tells: it
-keeps the class that the checkpoint was saved from.
+Which parameters are new, `evidence` tells from the marks of transformers >= 5. Without such marks
+``config.architectures`` tells: it keeps the class that the checkpoint was saved from.
 
 Nothing here raises: models are foreign code, so each access is guarded, and what cannot be read counts as unknown.
 Only the direct children outside of the base model are walked, so the cost does not grow with the model.
@@ -14,19 +12,22 @@ from __future__ import annotations
 import inspect
 import itertools
 import sys
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Optional
 
 from ..releases.live import added_modules, is_own, live_release
-from . import rule
+from . import evidence, rule
+from .evidence import inside, is_loaded, parameters, read
 from .forward import collides, forward_of, parameters_of
 from .kinds import kinds_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
 _GENERATING = {"PeftModelForCausalLM", "PeftModelForSeq2SeqLM"}
 # What building these classes may read from the model; which of it varies with the release.
 _READ = {"prepare_inputs_for_generation", "_prepare_encoder_decoder_kwargs_for_generation"}
+# Where the configs of transformers' quantisers name the modules to leave alone (read in 5.23).
+_SKIPPING = ("llm_int8_skip_modules", "modules_to_not_convert", "skip_modules")
 # A quantised or offloaded base may have lost some marks; one that has none among its first ones has none at all.
 _ENOUGH = 64
 
@@ -65,17 +66,18 @@ def gather(
     return rule.Facts(
         model_class=type(model).__name__,
         config_class=type(config).__name__,
-        task_type=_text(_read(config, "task_type")),
+        task_type=_text(read(config, "task_type")),
         supported=tuple(supported),
         kinds=kinds,
         exact=exact,
-        encoder_decoder=_read(_read(model, "config"), "is_encoder_decoder") is True,
+        encoder_decoder=read(read(model, "config"), "is_encoder_decoder") is True,
         prompt_learning=_is_prompt_learning(config),
         untyped=wrapper is None or wrapper.__name__ == "PeftModel",
-        training=_read(config, "inference_mode") is not True,
+        training=read(config, "inference_mode") is not True,
         lacks=_lacks(wrapper, model),
         head=head,
         marked=marked,
+        keeps_out=_keeps_out(model) if head else "",
         saved=(*listed, *(adds if reach else ()), *_whole_layers(config)),
         automatic=_automatic() if head and reach and wrapper is not None else {},
         listed=tuple(name for name in listed if name not in adds),
@@ -84,14 +86,6 @@ def gather(
         text_inputs={"input_ids", "inputs_embeds"} <= names,
         collides=bool(textless) and collides(model, passed),
     )
-
-
-def _read(thing: object, name: str) -> Any:
-    """Return an attribute; ``None`` if there is none, or a foreign property or ``__getattr__`` fails."""
-    try:
-        return getattr(thing, name, None)
-    except Exception:  # not ours to report: what cannot be read is unknown
-        return None
 
 
 def _has(thing: object, name: str) -> bool:
@@ -111,7 +105,7 @@ def _names(cls: type) -> set[str]:
 
 
 def _package(thing: object) -> str:
-    return str(_read(thing, "__module__")).partition(".")[0]
+    return str(read(thing, "__module__")).partition(".")[0]
 
 
 def _head_of(model: object) -> tuple[tuple[rule.Weight, ...], bool]:
@@ -119,52 +113,34 @@ def _head_of(model: object) -> tuple[tuple[rule.Weight, ...], bool]:
 
     Empty where the base model is not a direct child under its usual name: what is head is then unknown.
     """
-    children = _inside(model, "_modules")
-    base = _text(_read(model, "base_model_prefix"))
+    children = inside(model, "_modules")
+    base = _text(read(model, "base_model_prefix"))
     if base is None or base not in children:
         return (), False
-    found = [pair for name, child in children.items() if name != base for pair in _parameters(child, name)]
-    first = itertools.islice(_parameters(children[base], base), _ENOUGH)
-    marked = any(_is_loaded(parameter) for _, parameter in itertools.chain(found, first))
-    if marked and not any(_read(parameter, "is_meta") and not _is_loaded(parameter) for _, parameter in found):
-        return tuple(rule.Weight(path, _is_new(parameter)) for path, parameter in found), True
+    found = [one for name, child in children.items() if name != base for one in parameters(child, name)]
+    first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
+    marked = any(is_loaded(one.parameter) for one in first)
+    if marked and not any(read(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
+        rewritten = evidence.is_rewritten(first)
+        return tuple(_weight(one, evidence.is_new(one, rewritten=rewritten)) for one in found), True
     fresh = _not_in_checkpoint(model)
-    return tuple(rule.Weight(path, fresh) for path, _ in found), False
+    return tuple(_weight(one, fresh) for one in found), False
 
 
-def _inside(module: object, name: str) -> Mapping[str, Any]:
-    """Return the modules or parameters of a module as stored, past any ``__getattr__``."""
-    found = _read(module, "__dict__")
-    inner = found.get(name) if isinstance(found, dict) else None
-    return {key: value for key, value in inner.items() if value is not None} if isinstance(inner, dict) else {}
+def _weight(found: evidence.Found, fresh: Optional[bool]) -> rule.Weight:
+    return rule.Weight(found.path, fresh, evidence.is_quantised(found.module))
 
 
-def _parameters(module: object, path: str) -> Iterator[tuple[str, Any]]:
-    """Yield the model's own parameters; where an earlier adapter has wrapped a module, those of the wrapped one."""
-    modules = _inside(module, "_modules")
-    for wrapped in ("original_module", "base_layer"):
-        if wrapped in modules:
-            yield from _parameters(modules[wrapped], path)
-            return
-    for name, parameter in _inside(module, "_parameters").items():
-        yield f"{path}.{name}", parameter
-    for name, child in modules.items():
-        yield from _parameters(child, f"{path}.{name}")
-
-
-def _is_loaded(parameter: object) -> bool:
-    return _read(parameter, "_is_hf_initialized") is True
-
-
-def _is_new(parameter: Any) -> bool:
-    """Whether an unmarked parameter is new. A quantised one is not: only loading quantises."""
-    dtype = _read(parameter, "dtype")
-    return not _is_loaded(parameter) and _read(dtype, "is_floating_point") is True
+def _keeps_out(model: object) -> str:
+    """Return how to keep modules out of quantisation where the model is loaded, as far as its config tells."""
+    config = read(read(model, "config"), "quantization_config")
+    named = next((name for name in _SKIPPING if _has(config, name)), "") if config is not None else ""
+    return f"{type(config).__name__}({named}=[{{}}])" if named else ""
 
 
 def _not_in_checkpoint(model: object) -> Optional[bool]:
     """Whether the checkpoint was saved from another class than this one, so that it has no head for it."""
-    classes = _read(_read(model, "config"), "architectures")
+    classes = read(read(model, "config"), "architectures")
     if not isinstance(classes, (list, tuple)) or not classes:
         return None
     return _names(type(model)).isdisjoint(name for name in classes if isinstance(name, str))
@@ -176,12 +152,12 @@ def _saves_as_peft(wrapper: Optional[type], config: object) -> bool:
     Not so for a user's subclass of ``PeftModel``, which may do either by itself, and for X-LoRA, which loads adapters
     that may bring the head.
     """
-    return (wrapper is None or _package(wrapper) == "peft") and _text(_read(config, "peft_type")) != "XLORA"
+    return (wrapper is None or _package(wrapper) == "peft") and _text(read(config, "peft_type")) != "XLORA"
 
 
 def _listed(config: object) -> tuple[str, ...]:
     """Return ``modules_to_save``; a text counts by its characters, as PEFT takes it."""
-    names = _read(config, "modules_to_save")
+    names = read(config, "modules_to_save")
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, (str, list, tuple, set)) else ()
 
 
@@ -191,15 +167,15 @@ def _whole_layers(config: object) -> tuple[str, ...]:
     Measured over all methods of PEFT 0.13, 0.17 and 0.21 by targeting a new head: only LN tuning does. A regular
     expression may reach anything, and so counts as reaching all.
     """
-    if _text(_read(config, "peft_type")) != "LN_TUNING":
+    if _text(read(config, "peft_type")) != "LN_TUNING":
         return ()
-    targets = _read(config, "target_modules")
+    targets = read(config, "target_modules")
     return ("",) if isinstance(targets, str) else tuple(targets or ())
 
 
 def _adds_always_reach() -> bool:
     """Whether PEFT saves the names it adds also for configs without ``modules_to_save``: so up to 0.14."""
-    function = _read(sys.modules.get("peft.utils.other"), "_set_trainable")
+    function = read(sys.modules.get("peft.utils.other"), "_set_trainable")
     parameters = parameters_of(function)
     return parameters is not None and "module_names" not in parameters
 
@@ -209,7 +185,7 @@ def _automatic() -> dict[str, tuple[str, ...]]:
 
 
 def _is_prompt_learning(config: object) -> bool:
-    return "PromptLearningConfig" in _names(type(config)) or _read(config, "is_prompt_learning") is True
+    return "PromptLearningConfig" in _names(type(config)) or read(config, "is_prompt_learning") is True
 
 
 def _lacks(wrapper: Optional[type], model: object) -> Optional[str]:
@@ -218,9 +194,9 @@ def _lacks(wrapper: Optional[type], model: object) -> Optional[str]:
         if "__init__" in vars(cls) and not is_own(cls):
             return None  # a constructor of the user's, which may build it in another way
         if cls.__name__ in _GENERATING:
-            code = _read(inspect.unwrap(cls.__init__), "__code__")  # type: ignore[misc]
+            code = read(inspect.unwrap(cls.__init__), "__code__")  # type: ignore[misc]
             return next(
-                (name for name in _read(code, "co_names") or () if name in _READ and not _has(model, name)), None
+                (name for name in read(code, "co_names") or () if name in _READ and not _has(model, name)), None
             )
     return None
 
@@ -230,13 +206,13 @@ def _passed(wrapper: Optional[type], model: object, config: object) -> tuple[str
 
     They are the named parameters of its own ``forward``, with these exceptions; tests/fit/test_facts.py measures it.
     """
-    forward = _read(wrapper, "forward")
+    forward = read(wrapper, "forward")
     if wrapper is None or _package(forward) != "peft":
         return ()
     never = {"self", "task_ids", "token_type_ids", "position_ids"}
     if _is_prompt_learning(config):
         never.add("input_ids")  # their embeddings are passed
-    if _read(_read(model, "config"), "model_type") == "mpt":
+    if read(read(model, "config"), "model_type") == "mpt":
         never.add("inputs_embeds")  # PeftModelForCausalLM leaves it out for this one
     parameters = parameters_of(forward) or {}
     return tuple(p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in never)

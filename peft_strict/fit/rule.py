@@ -44,10 +44,12 @@ class Weight(NamedTuple):
     Attributes:
         path: Its name in the model, such as ``classifier.dense.weight``.
         fresh: Whether it is newly initialised (``True``), came with the checkpoint (``False``), or neither is known.
+        quantised: Whether its module is stored in a way that cannot be trained.
     """
 
     path: str
     fresh: Optional[bool]
+    quantised: bool = False
 
 
 class Facts(NamedTuple):
@@ -66,7 +68,8 @@ class Facts(NamedTuple):
         training: Whether the adapter is to be trained.
         lacks: What PEFT's class for this task type reads from the model at once and the model does not have.
         head: The parameters outside of the base model, of classifiers only.
-        marked: Whether ``fresh`` is known for each parameter on its own, not for the head as a whole.
+        marked: Whether ``fresh`` is about each parameter on its own, not about the head as a whole.
+        keeps_out: How to keep modules out of quantisation, with ``{}`` for their names; empty if that is not known.
         saved: The module names under which this config and PEFT train and save whole modules.
         automatic: The names each task type adds to them by itself.
         listed: What the user has put into ``modules_to_save``.
@@ -89,6 +92,7 @@ class Facts(NamedTuple):
     lacks: Optional[str]
     head: tuple[Weight, ...]
     marked: bool
+    keeps_out: str
     saved: tuple[str, ...]
     automatic: Mapping[str, tuple[str, ...]]
     listed: tuple[str, ...]
@@ -248,13 +252,13 @@ _RULES = (("M1", _m1), ("M2", _m2), ("H1", _h1), ("H2", _h2), ("P1", _p1), ("S1"
 
 
 def _known_new(facts: Facts) -> bool:
-    return all(weight.fresh is not None for weight in facts.head)
+    return facts.marked or all(weight.fresh is not None for weight in facts.head)
 
 
 def _report(code: str, loss: str, facts: Facts) -> Misfit:
-    fix = _fix(code, facts)
+    fix = _unquantised(_fix(code, facts), facts) if code in ("M2", "H1", "H2") else _fix(code, facts)
     given = f"{facts.config_class}(task_type={facts.task_type!r})"
-    advice = f"Write {fix}" if fix.startswith(("task_type", "modules_to_save")) else f"Instead, {fix}"
+    advice = f"Write {fix}" if _is_line(fix) else f"Instead, {fix}"
     return Misfit(
         code=code,
         message=f"peft-strict {code}: {facts.model_class} with {given}: {loss}\n  {advice}",
@@ -280,6 +284,21 @@ def _fix(code: str, facts: Facts) -> str:
     # no task type makes prompt learning work with such a model
     leaving = "use LoraConfig without task_type" if facts.prompt_learning else "leave task_type out"
     return f"{leaving} and write {saving}" if saving else leaving
+
+
+def _unquantised(fix: str, facts: Facts) -> str:
+    """Return the advice for a head that has to be trained and is quantised, which PEFT would fail on."""
+    gone = lost(facts, facts.listed) if facts.training else []
+    if not any(weight.quantised for weight in facts.head if weight.path in gone):
+        return fix
+    names = _modules(facts, gone)
+    how = f"load the model with {facts.keeps_out}" if facts.keeps_out else "keep {} out of quantisation"
+    named = ", ".join(f'"{name}"' for name in names) if facts.keeps_out else _listing(names)
+    return f"{how.format(named)}, since a quantised head cannot be trained, and {'write ' * _is_line(fix)}{fix}"
+
+
+def _is_line(fix: str) -> bool:
+    return fix.startswith(("task_type", "modules_to_save"))
 
 
 def _writing(facts: Facts, line: str, gone: list[str]) -> str:

@@ -187,15 +187,6 @@ def test_head_under_an_adapter() -> None:
         assert gather(model).head == plain
 
 
-def test_quantised_head() -> None:
-    """A parameter that is not of a floating type was quantised, and so loaded, mark or no mark."""
-    if not MARKS:
-        pytest.skip("transformers marks loaded parameters from 5.0 on")
-    model = zoo.build("llama_seq")
-    model.score.weight = nn.Parameter(torch.zeros(2, 32, dtype=torch.int8), requires_grad=False)
-    assert gather(model).head == (Weight("score.weight", False),)
-
-
 def test_only_the_head_is_walked() -> None:
     """Of the base model no more is looked at than the first few parameters, however many layers it has."""
     seen = set()
@@ -241,14 +232,6 @@ def test_a_head_without_data() -> None:
     model.score.weight = nn.Parameter(torch.empty(2, 32, device="meta"))
     found = gather(model)
     assert (found.head, found.marked) == ((Weight("score.weight", True),), False)
-
-
-@pytest.mark.parametrize(
-    "thing", [object(), types.SimpleNamespace(_modules=3), types.SimpleNamespace()], ids=["object", "odd", "empty"]
-)
-def test_inside_of_what_is_no_module(thing: object) -> None:
-    """What does not store its modules as torch does has none."""
-    assert facts._inside(thing, "_modules") == {}
 
 
 def test_who_saves_the_head() -> None:

@@ -28,6 +28,7 @@ _USUAL = {
     **dict.fromkeys(("encoder_decoder", "prompt_learning", "collides"), False),
     **dict.fromkeys(("head", "listed", "refused"), ()),
     "lacks": None,
+    "keeps_out": "",
 }
 
 

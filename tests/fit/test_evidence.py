@@ -1,0 +1,254 @@
+"""Which parameters count as new: those that are plainly so, and none that have merely lost their mark."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import types
+from typing import Any, Callable
+
+import pytest
+import torch
+import transformers
+from torch import nn
+
+from peft_strict.fit import evidence
+
+from . import model_zoo as zoo
+from .test_misfit import lora, verdict
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # those of torch and transformers are not the matter here
+    pytest.mark.skipif(int(transformers.__version__.partition(".")[0]) < 5, reason="transformers < 5 sets no marks"),
+]
+
+CLASSIFIERS = ("bert_seq", "roberta_seq", "distil_seq", "deberta_seq", "electra_seq", "modernbert_seq", "bert_tok")
+HEADS = {
+    **dict.fromkeys(CLASSIFIERS, "classifier"),
+    **dict.fromkeys(("llama_seq", "llama_tok"), "score"),
+    **dict.fromkeys(("bert_qa", "electra_qa", "llama_qa"), "qa_outputs"),
+}
+
+
+class Packed(torch.Tensor):
+    """Stands for the tensors of quantisation libraries: it says that it is of a floating type."""
+
+
+def _packed(model: nn.Module, name: str) -> None:
+    """Replace the weights of all linear layers."""
+    for module in model.modules():
+        if isinstance(module, nn.Linear):
+            module.weight = nn.Parameter(module.weight.data.as_subclass(Packed), requires_grad=False)
+
+
+def _linear(head: nn.Module) -> list[nn.Linear]:
+    return [module for module in head.modules() if isinstance(module, nn.Linear)]
+
+
+def _other(model: nn.Module, name: str) -> dict[str, torch.Tensor]:
+    """Return weights for the head that somebody has trained elsewhere."""
+    return {key: torch.full_like(value, 0.5) for key, value in getattr(model, name).state_dict().items()}
+
+
+def _assigned(model: nn.Module, name: str) -> None:
+    getattr(model, name).load_state_dict(_other(model, name), assign=True)
+
+
+def _weight_norm(model: nn.Module, name: str) -> None:
+    for layer in _linear(getattr(model, name)):
+        nn.utils.parametrizations.weight_norm(layer)
+
+
+def _weight_norm_by_hooks(model: nn.Module, name: str) -> None:
+    for layer in _linear(getattr(model, name)):
+        nn.utils.weight_norm(layer)
+
+
+def _replaced(model: nn.Module, name: str) -> None:
+    for layer in _linear(getattr(model, name)):
+        layer.weight = nn.Parameter(layer.weight.detach() * 1.5)
+
+
+REPLACING = (_packed, _assigned, _weight_norm, _weight_norm_by_hooks, _replaced)
+
+
+@pytest.mark.parametrize("change", REPLACING, ids=lambda change: change.__name__.strip("_"))
+@pytest.mark.parametrize("name", HEADS)
+def test_replaced_after_loading(name: str, change: Callable[[nn.Module, str], None]) -> None:
+    """A classifier that was wholly loaded stays so, whatever has taken the place of its parameters since."""
+    model = zoo.build(name, own=True)
+    change(model, HEADS[name])
+    assert verdict(model, lora(model)) is None
+
+
+@pytest.mark.parametrize("name", HEADS)
+def test_replaced_elsewhere(name: str) -> None:
+    """A new head is told of also where the base model's weights have been replaced."""
+    model = zoo.build(name)
+    _packed(getattr(model, model.base_model_prefix), "")
+    found = verdict(model, lora(model))
+    assert found is not None
+    assert "was not loaded from the checkpoint" in found.message
+    assert HEADS[name] in found.message
+
+
+def _by_hand(model: nn.Module, name: str) -> None:
+    getattr(model, name).load_state_dict(_other(model, name))
+
+
+def _assigned_from_file(model: nn.Module, name: str) -> None:
+    """Tensors that torch has read from a file count as written once, as new ones do."""
+    torch.save(_other(model, name), path := f"{zoo._checkpoints().name}/head.pt")
+    getattr(model, name).load_state_dict(torch.load(path), assign=True)
+
+
+def _whole_by_hand(model: nn.Module, name: str) -> None:
+    model.load_state_dict({key: value * 1.5 for key, value in model.state_dict().items()})
+
+
+def _trained(model: nn.Module, name: str) -> None:
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    for _ in range(2):
+        sum(parameter.sum() for parameter in model.parameters()).backward()
+        optimizer.step()
+
+
+@pytest.mark.parametrize(
+    "change", [_by_hand, _assigned_from_file, _whole_by_hand, _trained], ids=lambda change: change.__name__.strip("_")
+)
+@pytest.mark.parametrize("name", ["bert_seq", "roberta_seq", "bert_tok", "bert_qa"])
+def test_filled_by_hand(name: str, change: Callable[[nn.Module, str], None]) -> None:
+    """A new head that has been loaded by hand or trained since is not known to be new."""
+    model = zoo._load(name, own=False, seed=1)
+    change(model, HEADS[name])
+    assert verdict(model, lora(model, modules_to_save=["pooler"])) is None
+
+
+@pytest.mark.parametrize("name", ["llama_seq", "t5_seq"])
+def test_filled_as_a_whole(name: str) -> None:
+    """So it is with a head without biases, where the whole model has been written to."""
+    model = zoo._load(name, own=False, seed=1)
+    assert verdict(model, lora(model)) is not None
+    _whole_by_hand(model, "")
+    assert verdict(model, lora(model)) is None
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["loaded", "new"])
+def test_moved_and_cast(own: bool) -> None:
+    """Casting, moving and resizing change nothing of what is known."""
+    model = zoo._load("bert_seq", own, 1).to(torch.bfloat16).to("cpu").float()
+    model.resize_token_embeddings(80)
+    assert (verdict(model, lora(model)) is None) is own
+
+
+def _found(parameter: Any, module: Any = None, path: str = "head.weight") -> evidence.Found:
+    return evidence.Found(path, parameter, module)
+
+
+def test_is_new() -> None:
+    """A mark means loaded; a plain parameter without one, written in place, is new; all else is unknown."""
+    layer = nn.Linear(2, 2)
+    assert evidence.is_new(_found(layer.weight, layer), rewritten=False) is True
+    assert evidence.is_new(_found(layer.weight, layer, "a.parametrizations.weight.original"), rewritten=False) is None
+    assert evidence.is_new(_found(nn.Parameter(torch.zeros(2)), layer), rewritten=False) is None
+    assert evidence.is_new(_found(layer.weight.data, layer), rewritten=False) is None
+    whole = nn.Linear(2, 2)
+    whole.weight = nn.Parameter(torch.zeros(2, 2, dtype=torch.int8), requires_grad=False)
+    assert evidence.is_new(_found(whole.weight, whole), rewritten=False) is None
+    layer.bias._is_hf_initialized = True  # type: ignore[attr-defined]
+    assert evidence.is_new(_found(layer.bias, layer), rewritten=False) is False
+    assert evidence.is_new(_found(layer.weight, layer), rewritten=False) is None
+    with torch.inference_mode():
+        uncounted = nn.Linear(2, 2)
+    assert evidence.is_new(_found(uncounted.weight, uncounted), rewritten=False) is None
+
+
+def test_is_rewritten() -> None:
+    """Only if each loaded parameter was written to has the whole model been."""
+    first, second = nn.Parameter(torch.zeros(2)), nn.Parameter(torch.zeros(2))
+    found = [_found(first), _found(second)]
+    assert evidence.is_rewritten(found) is False
+    first._is_hf_initialized = second._is_hf_initialized = True  # type: ignore[attr-defined]
+    with torch.no_grad():
+        first.add_(1)
+        assert evidence.is_rewritten(found) is False
+        second.add_(1)
+    assert evidence.is_rewritten(found) is True
+
+
+def test_a_bias_that_cannot_be_asked() -> None:
+    """A bias without data tells nothing of what its module has been through."""
+    with torch.device("meta"):
+        layer = nn.Linear(2, 2)
+    layer._is_hf_initialized = True  # type: ignore[assignment]
+    assert evidence._has_learnt(layer) is False
+
+
+@pytest.mark.parametrize(
+    "thing", [object(), types.SimpleNamespace(_modules=3), types.SimpleNamespace()], ids=["object", "odd", "empty"]
+)
+def test_inside_of_what_is_no_module(thing: object) -> None:
+    """What does not store its modules as torch does has none."""
+    assert evidence.inside(thing, "_modules") == {}
+
+
+def test_a_quantised_head() -> None:
+    """A new head beside weights that cannot be trained: the advice is to keep it out of quantisation first."""
+    model = zoo.build("roberta_seq")
+    _packed(model.classifier, "")
+    found = verdict(model, lora(model))
+    assert found.fix == (
+        "keep `classifier.dense`, `classifier.out_proj` out of quantisation, "
+        'since a quantised head cannot be trained, and write task_type="SEQ_CLS"'
+    )
+    assert found.message.endswith(f"Instead, {found.fix}")
+    model.config.quantization_config = transformers.BitsAndBytesConfig(load_in_4bit=True)
+    assert verdict(model, lora(model)).fix.startswith(
+        'load the model with BitsAndBytesConfig(llm_int8_skip_modules=["classifier.dense", "classifier.out_proj"]), '
+    )
+
+
+FSDP = """
+import sys, warnings
+import torch, transformers
+torch.distributed.init_process_group("gloo")
+transformers.utils.logging.set_verbosity_error()
+import peft, peft_strict
+peft_strict.enable(misfit="raise")
+rank = torch.distributed.get_rank()
+for folder in sys.argv[1:]:
+    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    try:
+        peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"]))
+        said = "quiet"
+    except peft_strict.MisfitError as error:
+        said = error.code
+    print(f"rank {rank}: {said}", flush=True)
+"""
+
+
+def test_ram_efficient_fsdp(tmp_path: Any) -> None:
+    """Two ranks that load in FSDP's frugal way: a loaded head is quiet on both; of a new one the first tells."""
+    script = tmp_path / "load.py"
+    script.write_text(FSDP)
+    folders = [zoo.checkpoint("llama_seq", own=True), zoo.checkpoint("llama_seq")]
+    common = {
+        "MASTER_ADDR": "127.0.0.1",
+        "MASTER_PORT": str(20000 + os.getpid() % 20000),
+        "WORLD_SIZE": "2",
+        "ACCELERATE_USE_FSDP": "true",
+        "FSDP_CPU_RAM_EFFICIENT_LOADING": "true",
+        "OMP_NUM_THREADS": "1",
+    }
+    ranks = [
+        subprocess.Popen(
+            [sys.executable, str(script), *folders],
+            env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in (0, 1)
+    ]
+    said = [process.communicate(timeout=120)[0].splitlines()[-2:] for process in ranks]
+    assert said == [["rank 0: quiet", "rank 0: H2"], ["rank 1: quiet", "rank 1: quiet"]]
