@@ -71,7 +71,7 @@ def read(path: str) -> Loaded:
         UnusableError: if it is missing, not a regular file, unreadable, or larger than any config is.
     """
     try:
-        _require_regular(path)
+        require_regular(path)
         with open(path, "rb") as file:
             loaded = Loaded(file.read(LARGEST + 1), os.fstat(file.fileno()))
     except OSError as error:
@@ -81,8 +81,8 @@ def read(path: str) -> Loaded:
     return loaded
 
 
-def _require_regular(path: str) -> None:
-    """Look before opening: to open a named pipe waits for ever."""
+def require_regular(path: str) -> None:
+    """Look before opening: to open a named pipe waits for ever. Raises ``UnusableError`` and ``OSError``."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise UnusableError("not a regular file")
 

@@ -1,4 +1,4 @@
-"""The command ``check``: finds wrong task types in saved adapter configs, and mends them where that is safe."""
+"""The command ``check``: finds what is wrong in saved adapters, and mends their task types where that is safe."""
 
 from __future__ import annotations
 
@@ -11,30 +11,38 @@ from ..releases import source
 from ..releases.vocabulary import Vocabulary
 from ..values.rule import misplaced
 from ..values.suggest import hint
-from . import adapter_files
+from . import adapter_files, adapter_weights
 from .check_report import UNUSABLE, Finding, Outcome, document, lines
 from .console import Progress, complain, report, shown
 from .json_members import Member, NotAnObjectError, line_of, top_level_members
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
+
+    from .adapter_weights import Told
 
 
 class _Checker:
     """One run over files and folders: what was read, what was found, what could not be read."""
 
-    def __init__(self, peft: source.Installed, fix: bool) -> None:
+    def __init__(self, peft: source.Installed, fix: bool, values: bool) -> None:
         self.files = 0
         self.findings: list[Finding] = []
+        self.weights: list[Told] = []
+        self.statements: list[Told] = []
         self.problems: list[tuple[str, str]] = []
         self._peft = peft
         self._fix = fix
+        self._weights = adapter_weights.Weights(peft.methods, values)
         self._progress = Progress()
 
     def check(self, path: str) -> None:
-        """Check a file of any name, or every adapter config below a folder."""
+        """Check a file of any name, or every adapter config below a folder; of weights, the config beside them."""
         if not os.path.isdir(path):
-            self._check_file(path)
+            folder, name = os.path.split(path)
+            beside = os.path.join(folder, adapter_files.FILE_NAME)
+            is_weights = name in (adapter_weights.FILE_NAME, adapter_weights.PICKLE_NAME) and os.path.lexists(beside)
+            self._check_file(beside if is_weights else path)
             return
         before = self.files, len(self.problems)
         try:
@@ -63,12 +71,27 @@ class _Checker:
             self._complain(path, str(error))
             return
         self.files += 1
+        values = {key: member.value for key, member in members.items()}
+        task_type, written = values.get("task_type"), False
         for key, examine in (("task_type", self._task_type), ("peft_type", self._peft_type)):
             finding = examine(path, text, members[key]) if key in members else None
             if finding is not None:
                 if self._fix and finding.fixable:
                     finding = self._mend(finding, loaded, text, members[key])
                 self.findings.append(finding)
+                if key == "task_type":
+                    task_type, written = finding.suggestion, finding.fixed
+        if os.path.basename(path) == adapter_files.FILE_NAME:
+            self._check_weights(path, values, task_type, written)
+
+    def _check_weights(self, path: str, config: Mapping[str, object], task_type: object, written: bool) -> None:
+        try:
+            look = self._weights.look(path, config, task_type, written)
+        except adapter_files.UnusableError as error:
+            self._complain(path, str(error))
+            return
+        self.weights += look.findings
+        self.statements += look.statements
 
     def _task_type(self, path: str, text: str, member: Member) -> Optional[Finding]:
         value = member.value
@@ -129,12 +152,13 @@ def _members(text: str) -> dict[str, Member]:
         raise adapter_files.UnusableError(f"cannot be read as JSON: {error}") from error
 
 
-def run(paths: Sequence[str], *, fix: bool, as_json: bool) -> int:
+def run(paths: Sequence[str], *, fix: bool, values: bool, as_json: bool) -> int:
     """Check files and folders, and print what was found.
 
     Args:
         paths: Files of any name, or folders to search for ``adapter_config.json``.
         fix: Whether to write the suggestion over the wrong value, where there is one.
+        values: Whether to read the values of all tensors, too.
         as_json: Whether to print one JSON document instead of text.
 
     Returns:
@@ -145,9 +169,11 @@ def run(paths: Sequence[str], *, fix: bool, as_json: bool) -> int:
     except ImportError as error:
         complain(f"cannot tell which task types are right: {error}")
         return UNUSABLE
-    checker = _Checker(peft, fix)
+    checker = _Checker(peft, fix, values)
     for path in paths:
         checker.check(path)
-    outcome = Outcome(peft, fix, checker.files, checker.findings, checker.problems)
+    outcome = Outcome(
+        peft, fix, checker.files, checker.findings, checker.weights, checker.statements, checker.problems
+    )
     written = report(json.dumps(document(outcome), indent=2) if as_json else "\n".join(lines(outcome)))
     return outcome.exit_code if written else UNUSABLE

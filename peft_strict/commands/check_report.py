@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from ..releases.source import Installed
+    from .adapter_weights import Told
 
 GOOD, FOUND, UNUSABLE = 0, 1, 2
 
@@ -48,6 +49,8 @@ class Outcome(NamedTuple):
         fix: Whether mending was asked for.
         files: How many files were checked.
         findings: What is or was wrong in them.
+        weights: What is wrong with the weights beside them.
+        statements: What is so with those weights, and may be meant.
         problems: Paths that could not be read, searched or written, and why.
     """
 
@@ -55,6 +58,8 @@ class Outcome(NamedTuple):
     fix: bool
     files: int
     findings: list[Finding]
+    weights: list[Told]
+    statements: list[Told]
     problems: list[tuple[str, str]]
 
     @property
@@ -67,7 +72,7 @@ class Outcome(NamedTuple):
         """2 if there was a problem, else 1 if a finding is left, else 0."""
         if self.problems:
             return UNUSABLE
-        return FOUND if self.left else GOOD
+        return FOUND if self.left or self.weights else GOOD
 
 
 def document(outcome: Outcome) -> dict[str, Any]:
@@ -77,6 +82,8 @@ def document(outcome: Outcome) -> dict[str, Any]:
         "supported": list(outcome.peft.task_types),
         "files": outcome.files,
         "findings": [{**finding._asdict(), "value": _portable(finding.value)} for finding in outcome.findings],
+        "weights": [told._asdict() for told in outcome.weights],
+        "statements": [told._asdict() for told in outcome.statements],
         "problems": [{"file": path, "message": message} for path, message in outcome.problems],
         "exit_code": outcome.exit_code,
     }
@@ -94,7 +101,19 @@ def lines(outcome: Outcome) -> Iterator[str]:
         yield f"  fixed: {json.dumps(finding.suggestion)}" if finding.fixed else f"  {finding.advice}"
     if outcome.left:
         yield f"PEFT {outcome.peft.version} knows: {', '.join(outcome.peft.task_types)}."
+    for told in outcome.weights:
+        yield from _told(told)
+    if outcome.statements:
+        yield "Not counted as wrong:"
+    for told in outcome.statements:
+        yield from _told(told)
     yield _summary(outcome)
+
+
+def _told(told: Told) -> Iterator[str]:
+    yield f"{shown(told.file)}: {told.message}"
+    if told.advice:
+        yield f"  {told.advice}"
 
 
 def _summary(outcome: Outcome) -> str:
@@ -105,4 +124,6 @@ def _summary(outcome: Outcome) -> str:
         parts.append(f"{len(outcome.findings) - len(outcome.left):,} fixed")
     fixable = 0 if outcome.fix else sum(finding.fixable for finding in outcome.left)
     parts.append(f"{len(outcome.left):,} wrong" + (f" ({fixable:,} can be mended with --fix)" if fixable else ""))
+    if outcome.weights:
+        parts.append(f"{len({told.file for told in outcome.weights}):,} with damaged weights")
     return ", ".join(parts) + "."

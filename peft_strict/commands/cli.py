@@ -28,7 +28,11 @@ peft-strict, and shows how the checks can be switched on in this environment."""
 _CHECK = """\
 Looks for wrong task types in saved adapter configs. The right ones are those of the installed
 PEFT, which is read and not imported. Names that a program of yours registers in PEFT's task
-mapping are not known here."""
+mapping are not known here.
+
+Of the adapter_model.safetensors beside each config the header is read: whether it is empty or cut
+off, and whether its tensors are those that the config says. What may be meant is told as well, and
+does not count as wrong. A .bin is never read."""
 
 _CODES = {
     "run": "exit codes: the program's own; 2 if there is no program to run",
@@ -69,7 +73,7 @@ def _dispatch(options: argparse.Namespace) -> int:
         return doctor.run(as_json=options.json)
     from . import check
 
-    return check.run(options.paths, fix=options.fix, as_json=options.json)
+    return check.run(options.paths, fix=options.fix, values=options.values, as_json=options.json)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -83,11 +87,12 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="command")
     _add(commands, "run", _RUN, "run a Python program with the checks on", usage=run.USAGE)
     doctor = _add(commands, "doctor", _DOCTOR, "show what is refused in this environment, without and with the checks")
-    check = _add(commands, "check", _CHECK, "find wrong task types in saved adapter configs, and fix them")
+    check = _add(commands, "check", _CHECK, "find what is wrong in saved adapters, and fix their task types")
     check.add_argument(
         "paths", nargs="+", metavar="PATH", help="a file, or a folder to search for adapter_config.json files"
     )
     check.add_argument("--fix", action="store_true", help="write the suggestion, where there is a safe one")
+    check.add_argument("--values", action="store_true", help="read the weights whole, for NaN and a LoRA of zeros")
     for command in (doctor, check):
         command.add_argument("--json", action="store_true", help="print one JSON document")
     return parser

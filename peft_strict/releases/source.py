@@ -51,10 +51,10 @@ def installed() -> Installed:
 def _from_source(spec: importlib.machinery.ModuleSpec) -> Optional[Installed]:
     for folder in spec.submodule_search_locations or ():
         for home in _HOMES:
-            source = _text(spec, os.path.join(folder, "utils", home))
+            source = text(spec, os.path.join(folder, "utils", home))
             found = _enums(source) if source else {}
             if found.get("TaskType") and "PeftType" in found:
-                version = _VERSION.search(_text(spec, os.path.join(folder, "__init__.py")))
+                version = _VERSION.search(text(spec, os.path.join(folder, "__init__.py")))
                 return _describe(version[1] if version else "?", found["TaskType"], found["PeftType"])
     return None
 
@@ -73,7 +73,7 @@ def _describe(version: str, task_type: type[enum.Enum], peft_type: type[enum.Enu
     return Installed(version, {name: known.get(name, "") for name in names}, tuple(str(m.value) for m in peft_type))
 
 
-def _text(spec: importlib.machinery.ModuleSpec, path: str) -> str:
+def text(spec: importlib.machinery.ModuleSpec, path: str) -> str:
     """Return a file of the package, from a folder or from inside a zip, or ``""`` if it cannot be had."""
     read = getattr(spec.loader, "get_data", None)
     try:

@@ -136,6 +136,8 @@ def test_json(tmp_path: Path) -> None:
                 "fixed": False,
             }
         ],
+        "weights": [],
+        "statements": [],
         "problems": [
             {
                 "file": str(broken),

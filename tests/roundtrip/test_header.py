@@ -166,7 +166,7 @@ def test_a_million_tensors() -> None:
     "text",
     [
         json.dumps(
-            {f"m{n}": {"dtype": "U8", "shape": [1], "data_offsets": [n, n + 1]} for n in range(100_000)}
+            {f"m{n}": {"dtype": "U8", "shape": [1], "data_offsets": [n, n + 1]} for n in range(30_000)}
         ).encode(),
         b'{"x":' + b"[" * (2 << 20),
         b'{"x":' + b"9" * (2 << 20),
@@ -177,7 +177,7 @@ def test_a_million_tensors() -> None:
 )
 def test_time_and_memory_are_bounded(text: bytes) -> None:
     """However a header is filled, it takes a few seconds and a small multiple of its size."""
-    content = written(text, 100_000)
+    content = written(text, 30_000)
     tracemalloc.start()
     start = time.process_time()
     try:
@@ -185,7 +185,7 @@ def test_time_and_memory_are_bounded(text: bytes) -> None:
     except header.BrokenError:
         pass
     else:
-        assert b"m99999" in text
+        assert b"m29999" in text
     _, most = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert time.process_time() - start < 20
