@@ -1,0 +1,35 @@
+"""Real libraries keep their results with us on, and the usual mistake is told. All: ``python -m tests.libraries``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from .libraries import running
+from .libraries.__main__ import problems
+from .libraries.table import PROGRAMS
+
+SAMPLE = [program for program in PROGRAMS if program.name == "transformers_trainer" and not program.launcher]
+
+
+@pytest.mark.parametrize("program", SAMPLE, ids=[program.name for program in SAMPLE])
+def test_program(program: running.Program, tmp_path: Path) -> None:
+    """The right program loses and saves the same to the byte; its mistake is told once, at its own line."""
+    assert list(problems(program, tmp_path / program.name)) == []
+
+
+def test_every_program_is_in_the_table() -> None:
+    """No program is left out of the table, and none of the table is missing."""
+    folder = Path(running.__file__).with_name("programs")
+    assert {path.stem for path in folder.glob("*.py")} == {each.name for each in PROGRAMS} | {"__init__", "tiny"}
+
+
+def test_reports_are_read() -> None:
+    """A warning and an error of ours are found in what a program prints, whichever way a library prints them."""
+    (program,) = SAMPLE
+    own, other = f"/x/{program.name}.py", "/y/site-packages/trl/x.py"
+    warned = f"{own}:3: MisfitWarning: peft-strict H2: x\n{other}:4: peft-strict N1: y\n"
+    raised = f'  File "{own}", line 3, in <module>\npeft_strict.InvalidTaskTypeError: Invalid task type\n'
+    assert running._reports(warned, program) == [("H2", True), ("N1", False)]
+    assert running._reports(raised, program) == [("", True)]
