@@ -43,7 +43,7 @@ class InvalidFieldError(_Report, ValueError):
     """A value that a field of a PEFT config does not have.
 
     Attributes:
-        code: The rule that spoke (``"F1"``), or ``""`` for a task type.
+        code: The rule that spoke (``"F1"``, ``"M1"``), or ``""`` for a wrong task type.
         field: The name of the field.
         value: What was passed.
         allowed: The values that the field has, as far as they are texts.
@@ -67,7 +67,8 @@ class InvalidTaskTypeError(InvalidFieldError):
     """A ``task_type`` that PEFT does not know, or that it would not use as given.
 
     A ``ValueError`` whose message starts with PEFT's own sentence (PEFT >= 0.14, ``PeftConfigMixin.__post_init__``),
-    so code that catches or matches PEFT's error keeps working on every release.
+    so code that catches or matches PEFT's error keeps working on every release. Only where the task type is missing
+    (code ``"M1"``: prompt learning needs one) PEFT has no such sentence.
 
     Attributes:
         supported: The names of the task types that the installed PEFT knows; ``allowed`` holds the same.

@@ -103,6 +103,8 @@ class _Checker:
             advice = f'Did you mean "{meant.task_type}"' + (f" ({means[0].lower()}{means[1:]})?" if means else "?")
         elif meant.is_none:
             advice = "Did you mean null, without quotes?"
+        elif meant.choices:
+            advice = "Did you mean " + " or ".join(f'"{name}"' for name in meant.choices) + "?"
         elif meant.leave_out is not None:
             advice = f"PEFT has no task type for {meant.leave_out}: write null."
         else:

@@ -132,7 +132,7 @@ class Watch:
     def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
         if self.state.invalid == "raise":
             return error
-        turned = report.warn(TaskTypeWarning(str(error)))
+        turned = report.warn(TaskTypeWarning(str(error), code=error.code, fix=error.fix))
         if turned is None:
             self._remember(config, value)
         return turned

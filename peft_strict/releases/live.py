@@ -185,6 +185,7 @@ def vocabulary(release: Release) -> Vocabulary:
         members=task_types(release),
         registered=_Registered(release),
         meanings=meanings(release.task_type),
+        methods=release.configs,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Mapping
+    from collections.abc import Collection, Container, Mapping
 
 
 class Vocabulary(NamedTuple):
@@ -15,8 +15,10 @@ class Vocabulary(NamedTuple):
         members: The text of each task type, with its enum member. May grow.
         registered: PEFT's task-to-model mapping, where users may have put names of their own. Live.
         meanings: What each task type means, where PEFT says so.
+        methods: The names of PEFT's methods. Live.
     """
 
     members: dict[str, Any]
     registered: Container[object]
     meanings: Mapping[str, str]
+    methods: Collection[object] = ()

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from .._errors import InvalidTaskTypeError, name_of
 from .suggest import Hint, hint, misspelled
+from .texts import squash
 
 if TYPE_CHECKING:
     from collections.abc import Container, Mapping
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from ..releases.vocabulary import Vocabulary
 
 _LONGEST = 200
+_LEAVE_OUT = "leave task_type out, and name a new head, if the model has one, in modules_to_save"
 
 
 def lookup(value: object, vocabulary: Vocabulary) -> tuple[bool, Any]:
@@ -67,12 +69,14 @@ def invalid(
     lines = [_sentence(value, supported), f"  in {where.replace('{}', short(value))}"]
     if source is not None:
         lines.append(f"  read from {source}")
-    lines.append("  " + _advice(found, vocabulary.meanings))
+    method = _method(value, vocabulary)
+    lines.append("  " + (_of_method(method, config_class) if method else _advice(found, vocabulary.meanings)))
     return InvalidTaskTypeError(
         "\n".join(lines),
         value=value,
         supported=supported,
         suggestion=found.task_type,
+        fix=_fix(found.task_type),
         config_class=config_class,
         source=source,
     )
@@ -101,6 +105,7 @@ def misplaced(
         value=value,
         supported=supported,
         suggestion=meant,
+        fix=_fix(meant),
         config_class=config_class,
         source=None,
     )
@@ -110,6 +115,7 @@ def replaced(value: object, left: object, vocabulary: Vocabulary, *, config_clas
     """Build the error for a right value that the config class does not keep."""
     supported = tuple(vocabulary.members)
     kept = short(left)
+    suggestion = str.__str__(left) if _is_text(left) else None
     return InvalidTaskTypeError(
         f"{_sentence(value, supported)}\n"
         f"  in {config_class}(task_type={short(value)})\n"
@@ -117,7 +123,8 @@ def replaced(value: object, left: object, vocabulary: Vocabulary, *, config_clas
         f"Write task_type={kept}, or use another config class.",
         value=value,
         supported=supported,
-        suggestion=str.__str__(left) if _is_text(left) else None,
+        suggestion=suggestion,
+        fix=_fix(suggestion),
         config_class=config_class,
         source=None,
     )
@@ -126,19 +133,21 @@ def replaced(value: object, left: object, vocabulary: Vocabulary, *, config_clas
 def missing(
     vocabulary: Vocabulary, *, config_class: str, model_class: str, fitting: Optional[str]
 ) -> InvalidTaskTypeError:
-    """Build the error for prompt learning without a task type.
+    """Build the error for prompt learning without a task type, code M1.
 
-    ``get_peft_model`` then fails (``KeyError: None``); a ``PeftModel`` made by hand does not use the prompt.
+    ``get_peft_model`` then fails (``KeyError: None``); a ``PeftModel`` made by hand does not use the prompt. PEFT has
+    no sentence for it that the message could start with.
     """
     supported = tuple(vocabulary.members)
     fits = f"For {model_class} write task_type={fitting!r}{_meaning(fitting, vocabulary.meanings)}." if fitting else ""
     return InvalidTaskTypeError(
-        f"{_sentence(None, supported)}\n"
-        f"  in {config_class}(task_type=None), used on {model_class}\n"
+        f"peft-strict M1: {config_class} without a task_type, used on {model_class}: its prompt would not be used.\n"
         f"  Prompt learning needs a task type: only PEFT's class for a task adds the prompt. {fits}".rstrip(),
+        code="M1",
         value=None,
         supported=supported,
         suggestion=fitting,
+        fix=_fix(fitting),
         config_class=config_class,
         source=None,
     )
@@ -178,11 +187,30 @@ def _meaning(name: Optional[str], meanings: Mapping[str, str]) -> str:
     return f" ({words[0].lower()}{words[1:]})" if words else ""
 
 
+def _fix(task_type: Optional[str]) -> str:
+    return f'task_type="{task_type}"' if task_type else ""
+
+
+def _method(value: object, vocabulary: Vocabulary) -> str:
+    """Return the name of the PEFT method that ``value`` is (``lora``, ``PeftType.LORA``), or an empty text."""
+    text = squash(str.__str__(value)[:_LONGEST].rpartition(".")[2]) if _is_text(value) else ""
+    names = [str.__str__(method) for method in vocabulary.methods if _is_text(method)]
+    return next((name for name in names if text and squash(name) == text), "")
+
+
+def _of_method(method: str, config_class: Optional[str]) -> str:
+    sets = f"{config_class or 'the class of the config'} sets the method by itself"
+    return f"{method} is a PEFT method, no task: {sets}. If none of these is your task, {_LEAVE_OUT}."
+
+
 def _advice(found: Hint, meanings: Mapping[str, str]) -> str:
     if found.task_type is not None:
         return f"Did you mean {found.task_type!r}{_meaning(found.task_type, meanings)}?"
     if found.is_none:
         return "Did you mean None, without quotes?"
+    if found.choices:
+        choices = " or ".join(f"{name!r}{_meaning(name, meanings)}" for name in found.choices)
+        return f"Did you mean {choices}? If none of these is your task, {_LEAVE_OUT}."
     if found.leave_out is not None:
-        return f"PEFT has no task type for {found.leave_out}: leave task_type out."
-    return "If none of these is your task, leave task_type out."
+        return f"PEFT has no task type for {found.leave_out}: {_LEAVE_OUT}."
+    return f"If none of these is your task, {_LEAVE_OUT}."

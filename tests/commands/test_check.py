@@ -89,11 +89,12 @@ def test_no_task_type_is_right(tmp_path: Path) -> None:
         ("None", "Did you mean null, without quotes?"),
         ("MASKED_LM", "write null."),
         ("asdf", "If none of PEFT's task types is your task, write null."),
+        ("classification", 'Did you mean "SEQ_CLS" or "TOKEN_CLS"?'),
         (["CAUSAL_LM"], HINT),
         (17, "If none of PEFT's task types is your task, write null."),
         ("", "If none of PEFT's task types is your task, write null."),
     ],
-    ids=["none", "masked", "unknown", "list", "number", "empty"],
+    ids=["none", "masked", "unknown", "shared word", "list", "number", "empty"],
 )
 def test_advice(tmp_path: Path, value: object, advice: str) -> None:
     """Each wrong value comes with what to write instead."""

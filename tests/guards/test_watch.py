@@ -320,6 +320,7 @@ def test_a_prompt_that_would_be_left_out(off: None) -> None:
         peft.PeftModel(tiny_lm(), config)
     assert [each.category for each in found] == [TaskTypeWarning]
     assert "only PEFT's class for a task adds the prompt" in str(found[0].message)
+    assert (found[0].message.code, found[0].message.fix) == ("M1", 'task_type="CAUSAL_LM"')  # type: ignore[union-attr]
     with pytest.raises(InvalidTaskTypeError, match="needs a task type"):
         peft.get_peft_model(tiny_lm(), peft.PromptTuningConfig(num_virtual_tokens=2))
 

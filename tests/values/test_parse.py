@@ -52,6 +52,17 @@ def test_registered_names(switched: None) -> None:
 
 
 @SWITCHED
+def test_pefts_methods(switched: None) -> None:
+    """Each of PEFT's methods, as a member or as text, is told to be one."""
+    for method in peft.PeftType:
+        for value in (method, method.value, method.value.lower(), f"PeftType.{method.value}"):
+            with pytest.raises(InvalidTaskTypeError, match="is a PEFT method, no task") as caught:
+                parse_task_type(value)
+            assert (caught.value.suggestion, caught.value.fix) == (None, "")
+            assert f"  {method.value} is a PEFT method" in str(caught.value).splitlines()[-1]
+
+
+@SWITCHED
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_values(switched: None, name: str) -> None:
     """Everything else is refused, suspended or not."""

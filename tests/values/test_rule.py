@@ -27,8 +27,12 @@ class TaskType(str, enum.Enum):
 
 MEANINGS = {"CAUSAL_LM": "Causal language modeling", "SEQ_CLS": "Text classification"}
 WORDS = Vocabulary(
-    members={member.value: member for member in TaskType}, registered={"Vector_LM", *TaskType}, meanings=MEANINGS
+    members={member.value: member for member in TaskType},
+    registered={"Vector_LM", *TaskType},
+    meanings=MEANINGS,
+    methods=["LORA", "PREFIX_TUNING", 3],
 )
+OTHERWISE = "leave task_type out, and name a new head, if the model has one, in modules_to_save."
 SENTENCE = "Must be one of the following task types: SEQ_CLS, CAUSAL_LM, TOKEN_CLS."
 
 
@@ -262,15 +266,22 @@ def test_registered_names_are_live() -> None:
         ("CASUAL_LM", "CASUAL_LM", "'CASUAL_LM'", "Did you mean 'CAUSAL_LM' (causal language modeling)?"),
         ("TOKEN_CLSS", "TOKEN_CLSS", "'TOKEN_CLSS'", "Did you mean 'TOKEN_CLS'?"),
         ("image-classification", "image-classification", "'image-classification'",
-         "PEFT has no task type for image classification: leave task_type out."),
+         f"PEFT has no task type for image classification: {OTHERWISE}"),
+        ("LORA", "LORA", "'LORA'", f"LORA is a PEFT method, no task: LoraConfig sets the method by itself. "
+         f"If none of these is your task, {OTHERWISE}"),
+        ("PeftType.PREFIX_TUNING", "PeftType.PREFIX_TUNING", "'PeftType.PREFIX_TUNING'",
+         f"PREFIX_TUNING is a PEFT method, no task: LoraConfig sets the method by itself. "
+         f"If none of these is your task, {OTHERWISE}"),
+        ("classification", "classification", "'classification'", f"Did you mean 'SEQ_CLS' (text classification) or "
+         f"'TOKEN_CLS'? If none of these is your task, {OTHERWISE}"),
         ("None", "None", "'None'", "Did you mean None, without quotes?"),
-        ("xyz", "xyz", "'xyz'", "If none of these is your task, leave task_type out."),
-        ("", "", "''", "If none of these is your task, leave task_type out."),
-        (3, "3", "3", "If none of these is your task, leave task_type out."),
+        ("xyz", "xyz", "'xyz'", f"If none of these is your task, {OTHERWISE}"),
+        ("", "", "''", f"If none of these is your task, {OTHERWISE}"),
+        (3, "3", "3", f"If none of these is your task, {OTHERWISE}"),
         (["CAUSAL_LM"], "['CAUSAL_LM']", "['CAUSAL_LM']", "Did you mean 'CAUSAL_LM' (causal language modeling)?"),
-        (Task.JUDGE, "JUDGE", "'JUDGE'", "If none of these is your task, leave task_type out."),
-        (dict, "<class dict>", "<class dict>", "If none of these is your task, leave task_type out."),
-        ("{}", "{}", "'{}'", "If none of these is your task, leave task_type out."),
+        (Task.JUDGE, "JUDGE", "'JUDGE'", f"If none of these is your task, {OTHERWISE}"),
+        (dict, "<class dict>", "<class dict>", f"If none of these is your task, {OTHERWISE}"),
+        ("{}", "{}", "'{}'", f"If none of these is your task, {OTHERWISE}"),
     ],
     ids=lambda value: value if isinstance(value, str) and len(value) < 22 else "",
 )  # fmt: skip
@@ -286,7 +297,8 @@ def test_the_message(value: object, first: str, place: str, advice: str) -> None
 
 def attributes(**given: object) -> dict[str, object]:
     """Return what `vars` gives of an error that read no file."""
-    return {"supported": ("SEQ_CLS", "CAUSAL_LM", "TOKEN_CLS"), "source": None, **given}
+    fix = f'task_type="{given["suggestion"]}"' if given["suggestion"] else ""
+    return {"supported": ("SEQ_CLS", "CAUSAL_LM", "TOKEN_CLS"), "source": None, "fix": fix, **given}
 
 
 def test_the_attributes() -> None:
@@ -296,6 +308,7 @@ def test_the_attributes() -> None:
         "value": "CASUAL_LM",
         "supported": ("SEQ_CLS", "CAUSAL_LM", "TOKEN_CLS"),
         "suggestion": "CAUSAL_LM",
+        "fix": 'task_type="CAUSAL_LM"',
         "config_class": "IA3Config",
         "source": "/a/adapter_config.json",
     }
@@ -363,11 +376,10 @@ def test_missing(fitting: str | None, end: str) -> None:
     """Prompt learning without a task type: what fits the model, where that is known."""
     error = missing(WORDS, config_class="PromptTuningConfig", model_class="MyModel", fitting=fitting)
     assert str(error).splitlines() == [
-        f"Invalid task type: 'None'. {SENTENCE}",
-        "  in PromptTuningConfig(task_type=None), used on MyModel",
+        "peft-strict M1: PromptTuningConfig without a task_type, used on MyModel: its prompt would not be used.",
         f"  Prompt learning needs a task type: only PEFT's class for a task adds the prompt.{end}",
     ]
-    assert vars(error) == attributes(value=None, suggestion=fitting, config_class="PromptTuningConfig")
+    assert vars(error) == attributes(value=None, suggestion=fitting, config_class="PromptTuningConfig", code="M1")
 
 
 def test_short(value: object) -> None:

@@ -26,6 +26,9 @@ SIX = (*FOUR, "QUESTION_ANS", "FEATURE_EXTRACTION")
 # Written before the rule was measured on them. "known" served to improve it (what it still leaves unanswered is listed
 # there as "too_far_off"); "held_out" was measured first (95.6 % answered, 2 doubtful) and then changed it little.
 VALUES = json.loads(Path(__file__).with_name("suggestion_values.json").read_text(encoding="ascii"))
+# Names of tasks, and what lies near them, judged by hand before the rule was measured on them: 33 wrong suggestions by
+# a rule that let a phrase stand beside unknown words, none by this one.
+PHRASES = json.loads(Path(__file__).with_name("suggestion_phrases.json").read_text(encoding="ascii"))
 METHODS = (
     "LORA|PROMPT_TUNING|P_TUNING|PREFIX_TUNING|MULTITASK_PROMPT_TUNING|ADALORA|ADAPTION_PROMPT|IA3|LOHA|LOKR|OFT|BOFT|"
     "POLY|VERA|FOURIERFT|CPT|BONE|MISS|XLORA|HRA|SHIRA|C3A|ROAD|OSF|LN_TUNING|TRAINABLE_TOKENS|RANDLORA|VBLORA|DELORA"
@@ -101,10 +104,56 @@ def test_held_out_values():
     assert answered >= 0.95 * total
 
 
+def test_phrases():
+    """Names of tasks are read as their task type and as no other; what only holds such a name is not read as it."""
+    for name, values in PHRASES["answered"].items():
+        assert {value: hint(value, SIX) for value in values if hint(value, SIX) != Hint(task_type=name)} == {}
+    assert wrong_suggestions(PHRASES["no_suggestion"]) == {}
+    assert len(PHRASES["no_suggestion"]) > 80
+
+
+@pytest.mark.parametrize("word", ["evaluation", "dataset", "xyz", "graph", "linking", "of tables", "not"])
+@pytest.mark.parametrize("phrase", ["causal lm", "text generation", "token_cls", "question answering", "chat", "NER"])
+def test_a_phrase_beside_an_unknown_word(phrase, word):
+    """A phrase beside a word that is neither an architecture's name nor an empty one may be another task's name."""
+    assert hint(f"{phrase} {word}", SIX).task_type is None
+    assert hint(f"{word}_{phrase}", SIX).task_type is None
+
+
+@pytest.mark.parametrize("word", ["bert", "Llama3", "qwen2.5", "my", "flan_t5", "LORA", "task"])
+@pytest.mark.parametrize(("phrase", "name"), [("causal lm", "CAUSAL_LM"), ("chat", "CAUSAL_LM"), ("NER", "TOKEN_CLS")])
+def test_a_phrase_beside_a_name(phrase, name, word):
+    """The name of an architecture and words that say nothing may stand beside a phrase."""
+    assert hint(f"{word} {phrase}", SIX) == Hint(task_type=name)
+    assert hint(f"{phrase}-{word}", SIX) == Hint(task_type=name)
+
+
+@pytest.mark.parametrize(
+    ("value", "choices"),
+    [
+        ("classification", ("SEQ_CLS", "TOKEN_CLS")),
+        ("CLS", ("SEQ_CLS", "TOKEN_CLS")),
+        ("my classifier", ("SEQ_CLS", "TOKEN_CLS")),
+        ("LLM", ("SEQ_2_SEQ_LM", "CAUSAL_LM")),
+        ("language_modeling", ("SEQ_2_SEQ_LM", "CAUSAL_LM")),
+        ("seq", ("SEQ_CLS", "SEQ_2_SEQ_LM")),
+        ("token", ()),
+        ("question", ()),
+        ("2", ()),
+    ],
+)
+def test_a_word_that_several_task_types_share(value, choices):
+    """Where the text says no more than what two task types have in common, these are the choices."""
+    assert hint(value, SIX) == Hint(choices=choices)
+
+
 @pytest.mark.parametrize("name", SIX)
 def test_one_wrong_letter(name):
-    """Of all texts one letter away from a task type none is read as another one, and 98 % are read."""
-    edits = one_letter_edits(name)
+    """Of all texts one letter away from a task type none is read as another one, and 98 % are read.
+
+    But for "acausal", which denies what it differs from.
+    """
+    edits = [edit for edit in one_letter_edits(name) if not edit.startswith("ACAUSAL")]
     assert wrong_suggestions(edits, right=name) == {}
     assert sum(hint(edit, SIX).task_type == name for edit in edits) > 0.98 * len(edits)
     assert [edit for edit in edits if misspelled(edit, SIX) != name] == []
@@ -288,13 +337,11 @@ def test_task_types_of_a_later_peft(value, name):
         pytest.param("FETAURE_EXTRCTON", "FEATURE_EXTRACTION", id="three in the longest name"),
         pytest.param("QUSTON_ANZ", None, id="three in a shorter name"),
         pytest.param("SEK_2_SQ_ML", None, id="three in a name of twelve letters"),
-        pytest.param("FEATURXTRACTON", "FEATURE_EXTRACTION", id="three in the longest name, cut elsewhere"),
+        pytest.param("FEATURXTRACTON", None, id="three in the longest name, cut elsewhere"),
         pytest.param("FEATUREXTRACTON", "FEATURE_EXTRACTION", id="two in the longest name, cut elsewhere"),
         pytest.param("XEATUE_EXTRACTION", None, id="another first letter and one more"),
-        pytest.param("SEK_3_SEQ_LM", None, id="all that a part has"),
-        pytest.param("CSUALA_LM", "CAUSAL_LM", id="a part's letters, mixed"),
-        pytest.param("CSUALX_LM", "CAUSAL_LM", id="a part's letters, mixed, all but one"),
-        pytest.param("CSUALA_ML", None, id="a part's letters, mixed, and one more"),
+        pytest.param("CORSUL_LM", None, id="three in a part"),
+        pytest.param("BAURSAL_LM", None, id="two in a part, one of them the first letter"),
         pytest.param("CA_LM", None, id="two letters of a part"),
     ],
 )
@@ -323,22 +370,6 @@ def test_edits():
 def test_the_only_task_type():
     """A slip is seen through where PEFT has one task type only."""
     assert hint("CAZAL_LM", ["CAUSAL_LM"]) == Hint(task_type="CAUSAL_LM")
-
-
-@pytest.mark.parametrize(
-    ("word", "known", "alike"),
-    [
-        ("squence", "sequence", True),
-        ("equence", "sequence", True),
-        ("eature", "feature", False),
-        ("xequence", "sequence", False),
-        ("tranlatins", "translations", True),
-        ("trnlatins", "translations", False),
-    ],
-)
-def test_words_that_are_evidently_others(word, known, alike):
-    """The first letter is right, or missing from a long word; only a very long word may be two slips away."""
-    assert suggest._alike(word, known) is alike
 
 
 @pytest.mark.parametrize(
@@ -463,7 +494,7 @@ def test_separators_in_the_wrong_place(value, name):
     ("value", "task"),
     [
         ("speech question answering", "audio processing"),
-        ("speech token classification", "audio classification"),
+        ("speech token classification", "audio processing"),
         ("multimodal-question-answering", "vision-language modeling"),
         ("multimodal classification", "vision-language modeling"),
         ("multi-modal-qa", "vision-language modeling"),
