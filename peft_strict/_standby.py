@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from importlib.machinery import ModuleSpec
-    from types import ModuleType
+    from types import FrameType, ModuleType
     from typing import Any
 
 DEFAULT_INVALID = "raise"
@@ -34,8 +34,8 @@ _RAISE_WORDS = ("raise", "error")
 class State:
     """All that changes at run time, in one object that outlives a reload of our modules.
 
-    It is reachable from our finder on ``sys.meta_path`` (see `current_state`), because IPython's ``%autoreload`` and
-    ``%reload_ext`` wipe the globals of the modules they reload.
+    While we are on its home is our finder on ``sys.meta_path`` (see `current_state`): every copy of our code that is
+    imported, as IPython's ``%autoreload`` does it, finds it there.
 
     Attributes:
         decided: Whether the variable has been read, or code has said what it wants.
@@ -61,12 +61,17 @@ class State:
         self.lock = _thread.RLock()
 
 
+state = State()  # while we are off, and where somebody has taken our finder away; to be read by `current_state`
+
+
 def current_state() -> "State":
-    """Return the state that our finder on ``sys.meta_path`` carries, or a new one where there is none."""
+    """Return the state that our finder on ``sys.meta_path`` carries, whichever copy of our code has put it there."""
+    global state
     for finder in sys.meta_path:
         if _is_ours(finder):
-            return finder.peft_strict_state  # type: ignore[attr-defined, no-any-return]
-    return State()
+            state = finder.peft_strict_state  # type: ignore[attr-defined]
+            break
+    return state
 
 
 def _is_ours(finder: object) -> bool:
@@ -76,10 +81,9 @@ def _is_ours(finder: object) -> bool:
 
 def _renew_lock() -> None:
     """Take a new lock: a forked child inherits the old one, held if another thread was switching just then."""
-    state.lock = _thread.RLock()
+    current_state().lock = _thread.RLock()
 
 
-state = current_state()
 if hasattr(os, "register_at_fork"):  # pragma: no branch - Windows has none
     os.register_at_fork(after_in_child=_renew_lock)
 
@@ -158,10 +162,10 @@ class Finder:
     """Waits for ``import peft``.
 
     Attributes:
-        peft_strict_state: The state of peft-strict, for a copy of our code that is imported or reloaded later.
+        peft_strict_state: The state of peft-strict, for every copy of our code.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, state: State) -> None:
         self.peft_strict_state = state
 
     def find_spec(
@@ -199,9 +203,10 @@ def start() -> None:
     and never writes to stdout: a problem is one line on stderr, if there is a stderr.
     """
     try:
-        if state.decided:
+        known = current_state()
+        if known.decided:
             return
-        state.decided = True
+        known.decided = True
         modes, complaint = parse_variable(os.environ.get(VARIABLE))
         if modes is not None:
             switch_on(*modes)
@@ -213,50 +218,54 @@ def start() -> None:
 
 def switch_on(invalid: str, misfit: str, roundtrip: str) -> None:
     """Set the modes, and stand by in front of everybody else."""
-    with state.lock:
-        state.invalid = invalid
-        state.misfit = misfit
-        state.roundtrip = roundtrip
-        state.on = True
+    known = current_state()
+    with known.lock:
+        known.invalid = invalid
+        known.misfit = misfit
+        known.roundtrip = roundtrip
+        known.on = True
         first = sys.meta_path[0] if sys.meta_path else None
-        if type(first) is not Finder:
-            for other in _states()[1:]:
-                _undo(other)
-            if is_armed():
-                _set_finders(Finder())
-            else:
-                sys.meta_path.insert(0, Finder())
+        if type(first) is not Finder:  # somebody else's, or that of another copy of our code
+            ours = Finder(known)
+            sys.meta_path.insert(0, ours)
+            _take_out(ours)
 
 
 def switch_off() -> None:
     """Undo everything, and stop waiting for PEFT."""
-    with state.lock:
-        state.decided = True
-        for known in _states():
-            _undo(known)
-        _set_finders()
+    known = current_state()
+    with known.lock:
+        known.decided = True
+        known.on = False
+        known.problem = None
+        for install in known.installs:
+            install.undo()
+        _take_out()
 
 
-def _set_finders(*ours: Finder) -> None:
-    """Put these, and nothing else of ours, in front of ``sys.meta_path``.
+def _take_out(*stay: Finder) -> None:
+    """Take every finder of ours but these out of ``sys.meta_path``.
 
-    In a new list: a thread that is importing walks the old one by position, and would miss what stands behind a finder
-    that is taken out of it.
+    Out of the list that is there: somebody may have it in hand, to put a finder into it. Only an import that walks it
+    just now keeps it: that goes by position, and would miss what stands behind a finder that is taken out.
     """
-    sys.meta_path = [*ours, *(finder for finder in sys.meta_path if not _is_ours(finder))]
+    gone = [finder for finder in sys.meta_path if _is_ours(finder) and finder not in stay]
+    if gone and _is_walked():
+        sys.meta_path = [*sys.meta_path]
+    for finder in gone:
+        sys.meta_path.remove(finder)
 
 
-def _states() -> "list[State]":
-    """Return our state, then that of another copy of our code that was imported while we were off, if it is on."""
-    carried = [finder.peft_strict_state for finder in sys.meta_path if _is_ours(finder)]  # type: ignore[attr-defined]
-    return [state, *(other for other in carried if other is not state)]
-
-
-def _undo(known: "State") -> None:
-    known.on = False
-    known.problem = None
-    for install in known.installs:
-        install.undo()
+def _is_walked() -> bool:
+    """Whether some thread is looking for a module just now."""
+    looking = sys.modules["_frozen_importlib"]._find_spec.__code__
+    for frame in sys._current_frames().values():
+        caller: FrameType | None = frame
+        while caller is not None:
+            if caller.f_code is looking:
+                return True
+            caller = caller.f_back
+    return False
 
 
 def is_armed() -> bool:
@@ -266,20 +275,21 @@ def is_armed() -> bool:
 
 def patch() -> "str | None":
     """Patch the PEFT that is imported, if we are on; return a sentence if that failed. Leaves nothing half done."""
-    if not state.on:
+    known = current_state()
+    if not known.on:
         return None
     try:
         from .guards import patching  # before the lock: an import that waits for another must not hold it
         from .releases import live
 
         live.load_lazy_parts(sys.modules["peft"])
-        with state.lock:
-            if state.on:
-                patching.apply(state)
-                state.problem = None
+        with known.lock:
+            if known.on:
+                patching.apply(known)
+                known.problem = None
     except Exception as error:  # a PEFT we do not understand must stay importable and usable
-        state.problem = f"{type(error).__name__}: {error}"
-        return f"peft-strict: PEFT is NOT guarded: {state.problem}"
+        known.problem = f"{type(error).__name__}: {error}"
+        return f"peft-strict: PEFT is NOT guarded: {known.problem}"
     return None
 
 

@@ -48,7 +48,7 @@ def enable(
     error = mode_error(invalid=invalid, misfit=misfit, roundtrip=roundtrip)
     if error is not None:
         raise error
-    _standby.state.decided = True
+    _standby.current_state().decided = True
     _standby.switch_on(str(invalid), str(misfit), str(roundtrip))
     _wait_for_a_look_up()
     peft = sys.modules.get("peft")
@@ -75,7 +75,7 @@ def disable() -> Status:
 
 def status() -> Status:
     """Tell what is guarded now, from the live classes of PEFT. Imports neither PEFT nor anything heavy."""
-    state = _standby.state  # not imported by name: reloading that module may have made a new one
+    state = _standby.current_state()
     with state.lock:
         return Status(**examine(state, is_armed=_standby.is_armed()))
 
@@ -97,9 +97,10 @@ def _patch_when_complete(peft: ModuleType) -> str | None:
             import peft as complete  # waits if another thread is importing it
         except Exception:  # that import failed: theirs to report, and the next one is guarded
             return None
-        if _is_initializing(complete):
-            _patch_at_end_of_import(complete)
-            return None
+        if _is_initializing(complete):  # on this very thread
+            from .half_way import patch_at_the_end
+
+            return patch_at_the_end(complete)
         peft = complete
     if sys.modules.get("peft") is not peft:  # the import we waited for has failed: the next one is guarded
         return None
@@ -108,29 +109,3 @@ def _patch_when_complete(peft: ModuleType) -> str | None:
 
 def _is_initializing(module: ModuleType) -> bool:
     return bool(getattr(getattr(module, "__spec__", None), "_initializing", False))
-
-
-def _patch_at_end_of_import(peft: ModuleType) -> None:
-    """Patch when the import of PEFT that runs on this very thread is over.
-
-    The import system marks the end by setting ``_initializing`` on the spec (CPython 3.9 to 3.13), so for that long
-    the spec gets a class that notices.
-    """
-    spec: Any = peft.__spec__
-    plain = type(spec)
-    if getattr(plain, "peft_strict_waits", False):
-        return
-
-    def ended(self: Any, value: bool) -> None:
-        self.__class__ = plain
-        self.__dict__["_initializing"] = value
-        if not value and sys.modules.get("peft") is peft:
-            complaint = _standby.patch()
-            if complaint is not None:
-                _standby.say(complaint)
-
-    spec.__class__ = type(
-        plain.__name__,
-        (plain,),
-        {"_initializing": property(lambda self: True, ended), "peft_strict_waits": True},
-    )

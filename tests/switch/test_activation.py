@@ -354,6 +354,33 @@ def test_enabled_half_way_on_another_thread(passes) -> None:
     """)
 
 
+@on_each_small_peft
+def test_enabled_half_way_of_an_import_of_its_own_kind(passes) -> None:
+    """Where the end of the import cannot be noticed, ``enable()`` warns, and a later call guards."""
+    passes("""
+        import importlib.machinery, sys, warnings, peft_strict, scenario
+        class Spec(importlib.machinery.ModuleSpec):
+            pass
+        class Finder:
+            def find_spec(self, name, path=None, target=None):
+                spec = importlib.machinery.PathFinder.find_spec(name, path) if name == "peft" else None
+                if spec:
+                    spec.__class__ = Spec
+                return spec
+        sys.meta_path.insert(0, Finder())
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            with scenario.Midway("peft.tuners.lora", peft_strict.enable):
+                import peft
+        (warning,) = caught
+        assert warning.category is peft_strict.PeftStrictWarning
+        assert "is NOT guarded: it is being imported" in str(warning.message), warning
+        assert type(peft.__spec__) is Spec and scenario.depths() == {0}
+        assert peft_strict.enable().state == "guarding"
+        assert scenario.guarded()
+    """)
+
+
 @on_each_peft
 def test_armed_and_enabled_half_way(passes) -> None:
     """``enable()`` in the middle of an import that we wait for anyway does not patch twice."""
@@ -581,6 +608,32 @@ def test_second_copy_only_disables(passes) -> None:
     """)
 
 
+@on_each_small_peft
+@pytest.mark.parametrize("steps", ["new old", "old new", "new old new", "old new old"])
+def test_copies_agree(passes, steps: str) -> None:
+    """Whichever copy of peft_strict switches, all of them tell the same, and one finder stands by."""
+    passes(f"""
+        import sys, peft, scenario
+        def copy():
+            for name in [name for name in sys.modules if name.partition(".")[0] == "peft_strict"]:
+                del sys.modules[name]
+            import peft_strict
+            peft_strict.enable, peft_strict.disable, peft_strict.status  # loaded, as long as they are this copy's
+            return peft_strict
+        copies = dict(old=copy(), new=copy())
+        modes = ["warn", "raise", "ignore"]
+        for number, step in enumerate({steps!r}.split()):
+            copies[step].enable(misfit=modes[number])
+            for each in copies.values():
+                found = each.status()
+                assert (found.state, found.misfit) == ("guarding", modes[number]), (step, found)
+            assert scenario.refused() and scenario.finders() == 1
+        copies["old"].disable()
+        assert [each.status().state for each in copies.values()] == ["off", "off"]
+        assert scenario.depths() == {{0}} and scenario.finders() == 0
+    """)
+
+
 @on_each_peft
 def test_enabled_while_another_thread_looks_for_peft(passes) -> None:
     """``enable()`` waits for a thread that has begun to look for PEFT before there was our finder to ask."""
@@ -671,12 +724,75 @@ def test_odd_finders(passes, foreign: str) -> None:
 
 @on_each_small_peft
 def test_somebody_keeps_the_list_of_finders(passes) -> None:
-    """Who has taken ``sys.meta_path`` before can still add and remove finders after ``enable()``."""
+    """Who has taken ``sys.meta_path`` before can still add and remove finders after ``enable()`` and ``disable()``."""
     passes("""
         import sys, peft_strict
-        kept = sys.meta_path
+        kept, before = sys.meta_path, [*sys.meta_path]
         peft_strict.enable()
         assert sys.meta_path is kept
+        peft_strict.disable()
+        assert sys.meta_path is kept and kept == before
+    """)
+
+
+MEANWHILE = {
+    "list-in-hand": "sys.meta_path.insert(0, (switch(), theirs)[1])",
+    "while-finders-are-asked": """
+class Asked:
+    find_spec = None
+    @property
+    def __dict__(self):
+        theirs in sys.meta_path or sys.meta_path.insert(0, theirs)
+        return {}
+sys.meta_path.append(Asked())
+switch()
+""",
+}
+
+
+@on_each_small_peft
+@pytest.mark.parametrize("meanwhile", MEANWHILE)
+@pytest.mark.parametrize("action", ["enable", "disable"])
+def test_finder_that_is_put_in_meanwhile(world: World, tmp_path: Path, action: str, meanwhile: str) -> None:
+    """A finder that somebody puts in while we are moving to the front, or going, is not lost."""
+    script = f"""
+import sys, peft_strict, scenario
+peft_strict.enable()
+sys.meta_path.insert(0, scenario.InFront())
+theirs, switch = scenario.InFront(), peft_strict.{action}
+{MEANWHILE[meanwhile]}
+assert theirs in sys.meta_path
+assert scenario.finders() == {int(action == "enable")}
+"""
+    world.passes(script, tmp_path)
+
+
+@on_each_small_peft
+def test_threads_that_put_finders_in(passes) -> None:
+    """Finders that four threads put in, while another switches on and off, are all there afterwards."""
+    passes("""
+        import sys, threading, peft_strict, scenario
+        peft_strict.enable()
+        peft_strict.disable()  # all is imported: an import would miss finders while the threads move them
+        sys.setswitchinterval(1e-6)
+        done, missing = threading.Event(), []
+        def work():
+            while not done.is_set():
+                theirs = scenario.InFront()
+                sys.meta_path.insert(0, theirs)
+                try:
+                    sys.meta_path.remove(theirs)
+                except ValueError:
+                    missing.append(theirs)
+        threads = [threading.Thread(target=work) for _ in range(4)]
+        [thread.start() for thread in threads]
+        for _ in range(200):
+            peft_strict.enable()
+            peft_strict.disable()
+        done.set()
+        [thread.join() for thread in threads]
+        assert not missing
+        assert scenario.finders() == 0
     """)
 
 

@@ -534,7 +534,8 @@ def test_slips_are_counted(a, b):
 def test_import_is_light():
     """The module loads nothing that an interpreter with re, and typing with a named tuple, has not loaded."""
     code = (
-        "import re, typing, functools, sys\nclass Pair(typing.NamedTuple):\n    first: str\nbefore = set(sys.modules)\n"
+        "import re, typing, functools, sys\nclass Pair(typing.NamedTuple):\n    first: str\n"
+        "before = set(sys.modules)\n"
         "import peft_strict.values.suggest;"
         "print(*sorted(set(sys.modules) - before))"
     )
