@@ -36,6 +36,7 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
     state, members, attributes = watch.state, watch.vocabulary.members, watch.attributes
     task_class = watch.release.task_type
     blank = _blank_names(cls, original, watch)
+    look = watch.fields.at(cls, names)
 
     def check(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if not state.on:
@@ -61,6 +62,9 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
                 error = _after(watch, instance, passed, translates)
                 if error is not None:
                     raise error
+            error = look(instance, args, kwargs)
+            if error is not None:
+                raise error
         except TypeError as error:
             if prefilled is not None and getattr(error.__traceback__, "tb_next", None) is None:
                 prefilled.clear()  # the arguments do not fit: the class has not seen the config

@@ -313,7 +313,9 @@ class Install:
         """Wraps ``from_json_file``."""
         found = wrapped(*args, **kwargs)
         if self.watch.active:
-            note_source(found, args[0] if args else kwargs.get("path_json_file"), self.watch)
+            path = args[0] if args else kwargs.get("path_json_file")
+            note_source(found, path, self.watch)
+            self.watch.fields.note_source(found, path)
         return found
 
     def _meetings(self) -> Iterator[tuple[type, str, Callable[..., Any]]]:

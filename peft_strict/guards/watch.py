@@ -12,11 +12,19 @@ import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Optional
 
-from .._errors import InvalidTaskTypeError, MisfitError, MisfitWarning, TaskTypeWarning
+from .._errors import (
+    InvalidFieldError,
+    InvalidFieldWarning,
+    InvalidTaskTypeError,
+    MisfitError,
+    MisfitWarning,
+    TaskTypeWarning,
+)
 from ..fit.facts import find_misfit
 from ..releases.live import added_modules, instance_dict, task_types, vocabulary
 from ..values import rule
 from . import report
+from .fields import FieldLook
 from .suspension import is_suspended
 
 if TYPE_CHECKING:
@@ -29,7 +37,7 @@ if TYPE_CHECKING:
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
 
 # What a patch lets through after cutting our other frames out of the traceback.
-REPORTS = (InvalidTaskTypeError, MisfitError, TaskTypeWarning)
+REPORTS = (InvalidFieldError, InvalidFieldWarning, MisfitError)
 
 # The last wrong task_type that was read from a file, and that file. The value is recognised by identity: the text that
 # JSON decoding made is the very object that reaches the config.
@@ -58,6 +66,7 @@ class Watch:
         vocabulary: Its task types.
         newcomers: Config classes made after patching whose ``__init__`` was not there yet.
         attributes: Returns the real ``__dict__`` of a config.
+        fields: The look at the other fields than the task type.
         adopt: Patches such a class; set by `patching`.
     """
 
@@ -67,6 +76,7 @@ class Watch:
         self.vocabulary = vocabulary(release)
         self.newcomers: set[weakref.ref[type]] = set()
         self.attributes = instance_dict(release.config_base)
+        self.fields = FieldLook(self)
         self.adopt: Callable[[type], None]
         self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
         self._meeting = threading.local()
@@ -200,11 +210,11 @@ class Watch:
             return None
         task_type = getattr(config, "task_type", None)
         right, _ = self.lookup(task_type)
+        used_on = wrapper.__name__ if wrapper else type(model).__name__
         if not right:
-            used_on = wrapper.__name__ if wrapper else type(model).__name__
             return self.refuse(task_type, config, f"{type(config).__name__}(task_type={{}}), used on {used_on}")
         error = self.refuse_method(getattr(config, "peft_type", None), config)
-        return error or self._misfit(model, config, wrapper)
+        return error or self.fields.met(config, used_on) or self._misfit(model, config, wrapper)
 
     def _misfit(self, model: Any, config: Any, wrapper: Optional[type]) -> Optional[Exception]:
         misfit = find_misfit(
