@@ -12,6 +12,7 @@ import contextlib
 import copy
 import dataclasses
 import operator
+import pkgutil
 import sys
 import weakref
 from functools import partial
@@ -21,7 +22,7 @@ import wrapt
 
 from .._errors import name_of
 from ..releases.live import is_own, live_release
-from . import attribute, construction, report
+from . import attribute, construction, crossings, report
 from .watch import MISSING, REPORTS, Watch, note_source
 
 if TYPE_CHECKING:
@@ -152,6 +153,19 @@ class BareWrapper(InitWrapper):
         return lambda *args, **kwargs: wrapper(self.__wrapped__, instance, args, kwargs)
 
 
+class FunctionPatch(InitWrapper):
+    """Around a function of a module. Pickles by its name, and so as whatever has that name where it is unpickled."""
+
+    def __copy__(self) -> FunctionPatch:  # functions are not copied
+        return self
+
+    def __deepcopy__(self, memo: Any) -> FunctionPatch:
+        return self
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return pkgutil.resolve_name, (f"{self.__wrapped__.__module__}:{self.__wrapped__.__qualname__}",)
+
+
 class NewcomerHook(classmethod):  # type: ignore[type-arg]
     """The ``__init_subclass__`` that tells us of config classes made after patching."""
 
@@ -169,6 +183,7 @@ class Install:
         self.watch = Watch(release, state)
         self.watch.adopt = self._adopt
         self._placed: dict[tuple[int, str], weakref.ref[Any]] = {}
+        self._functions: dict[int, FunctionPatch] = {}  # one for all modules that hold the function
         self._buried: set[tuple[int, str]] = set()  # where there are patches of ours that we no longer see
 
     def is_of(self, release: Release) -> bool:
@@ -186,6 +201,9 @@ class Install:
 
     def undo(self) -> None:
         """Put back the original of every patch that nothing sits on. The others are tried again at the next undo."""
+        for module, name, held in crossings.holders():  # who has imported a patched function since
+            if _mark_of(held)[0] is self.watch:
+                self._remember(module, name)
         for key in list(self._placed):
             reference, name = self._placed.get(key), key[1]
             owner = reference() if reference is not None else None
@@ -244,6 +262,10 @@ class Install:
         for cls, name, wrapper in self._meetings():
             yield cls, name, self._wrapping(wrapper)
         yield self.release.tasks_module, _TASKS, TaskMapping
+        for cls, name, wrapper in crossings.methods(self.watch):
+            yield cls, name, self._wrapping(wrapper)
+        for module, name, wrapper in crossings.functions(self.watch):
+            yield module, name, self._sharing(wrapper)
 
     # -- placing -----------------------------------------------------------------------------------------------------
 
@@ -254,6 +276,10 @@ class Install:
             setattr(owner, name, _sign(make(raw), raw, self.watch))
             if key in self._placed:
                 self._buried.add(key)
+        self._remember(owner, name)
+
+    def _remember(self, owner: Any, name: str) -> None:
+        key = (id(owner), name)
         self._placed[key] = weakref.ref(owner, lambda _: self._forget(key))
 
     def _forget(self, key: tuple[int, str]) -> None:
@@ -291,6 +317,10 @@ class Install:
 
     def _wrapping(self, wrapper: Callable[..., Any]) -> Callable[[Any], Any]:
         return lambda raw: self._wrap(raw, wrapper)
+
+    def _sharing(self, wrapper: Callable[..., Any]) -> Callable[[Any], Any]:
+        """As `_wrapping`, for a function that many modules hold."""
+        return lambda raw: self._functions.setdefault(id(raw), FunctionPatch(raw, wrapper))
 
     def _newcomer_hook(self, raw: Any) -> Any:
         base: Any = self.release.config_base

@@ -97,3 +97,17 @@ def trim(error: BaseException) -> None:
             entry.tb_next = entry.tb_next.tb_next
         else:
             entry = entry.tb_next
+
+
+def caller() -> Optional[types.FrameType]:
+    """Return the frame that called a patch of ours."""
+    frame: Optional[types.FrameType] = sys._getframe(1)
+    while frame is not None and _package(frame) in ("peft_strict", "wrapt"):
+        frame = frame.f_back
+    return frame
+
+
+def is_in(frame: Optional[types.FrameType], package: str) -> bool:
+    """Whether a frame runs code of this package, or of one in it."""
+    name = frame.f_globals.get("__name__") if frame is not None else None
+    return isinstance(name, str) and f"{name}.".startswith(f"{package}.")

@@ -79,6 +79,7 @@ class Watch:
         self.fields = FieldLook(self)
         self.adopt: Callable[[type], None]
         self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
+        self._headless: dict[int, weakref.ref[Any]] = {}
         self._meeting = threading.local()
 
     @property
@@ -222,6 +223,9 @@ class Watch:
         )
         if misfit is None:
             return None
+        if misfit.code in ("H1", "H2") and self.state.misfit != "ignore":
+            key = id(model)
+            self._headless[key] = weakref.ref(model, lambda _: self._headless.pop(key, None))
         names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
         if misfit.code == "M1":
             error = rule.missing(self.vocabulary, fitting=misfit.fitting, **names)
@@ -233,6 +237,13 @@ class Watch:
         if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
             return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=misfit.task_type, **names)
         return report.warn(MisfitWarning(misfit.message, code=misfit.code, fix=misfit.fix))
+
+    def was_headless(self, model: Any) -> bool:
+        """Whether it was reported that the head of this model, or of the model in it, will not be saved."""
+        below = model.__dict__["_modules"].get("base_model") if isinstance(model, self.release.peft_model) else None
+        inner = getattr(below, "model", model)
+        known = self._headless.get(id(inner))
+        return known is not None and known() is inner
 
 
 def _same(config: Any, other: Any) -> bool:

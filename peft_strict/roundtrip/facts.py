@@ -1,0 +1,178 @@
+"""The facts of a save or a load that the rules ask for, from live models and state dicts.
+
+Nothing here raises: models and what is passed for a state dict are foreign, and what cannot be read gets no opinion.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from typing import TYPE_CHECKING, Any, Optional
+
+from ..releases import adapters
+from . import inventory, wrappers
+from .saved import Saved
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from .inventory import Held, Inventory
+
+# Saves what other adapters bring, in a way of its own.
+_EXEMPT = ("XLORA",)
+
+
+def gather_saved(
+    model: Any,
+    adapter: str,
+    state_dict: Optional[Mapping[str, Any]],
+    written: Mapping[str, Any],
+    *,
+    to_file: bool,
+    headless: bool,
+) -> Optional[Saved]:
+    """Collect the facts of a save.
+
+    Args:
+        model: The ``PeftModel``, or the model that adapters were injected into.
+        adapter: The name of the adapter that is saved.
+        state_dict: The state dict that was passed, if one was.
+        written: What PEFT has chosen to write.
+        to_file: Whether it is known to go into a file, and nothing else will.
+        headless: Whether it has been said before that the head of this model will not be saved.
+
+    Returns:
+        ``None`` where nothing can be said.
+    """
+    kinds, config = adapters.layers(), _config(model, adapter)
+    if kinds is None or config is None or not isinstance(written, dict):
+        return None
+    if getattr(config, "is_prompt_learning", False) or _method(config) in _EXEMPT:
+        return None
+    found = inventory.take(model, adapter, kinds)
+    missing = _missing(model, found, adapter, written)
+    hollow = tuple(name for name, tensor in written.items() if _is_hollow(tensor))
+    between = wrappers.between(held.name for held in found.held[:1]) or wrappers.between(h.name for h in missing)
+    names = [held.name for held in missing or found.held]
+    return Saved(
+        model_class=type(model).__name__,
+        adapter=adapter,
+        expected=_saved_names(found.held, adapter),
+        written=len(written),
+        hollow=hollow,
+        missing=_saved_names(missing, adapter) if written else (),
+        loose=_loose(model, found, adapter, written, headless=headless) if to_file and found.loose else (),
+        passed=None if state_dict is None else len(state_dict),
+        sharded=any(hasattr(held.tensor, "ds_id") for held in found.held[:1]),
+        unloaded=not found.layers and bool(getattr(config, "target_modules", None)) and adapters.is_wrapped(model),
+        between=between,
+        difference=wrappers.difference(state_dict, names) if missing and state_dict else None,
+        rivals=_rivals(model, adapter, missing),
+        listed=_listed(config),
+        warned=state_dict is None and adapters.warns_of_hollow(_method(config)) and all(map(_is_matrix, hollow)),
+    )
+
+
+def _config(model: Any, adapter: str) -> Any:
+    configs = getattr(model, "peft_config", None)
+    return configs.get(adapter) if isinstance(configs, dict) else None
+
+
+def _method(config: Any) -> str:
+    return str.__str__(getattr(config, "peft_type", None) or "").rpartition(".")[2]
+
+
+def _saved_names(held: Sequence[Held], adapter: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(wrappers.strip(adapters.saved_name(each.name, adapter)) for each in held))
+
+
+def _is_hollow(tensor: Any) -> bool:
+    return hasattr(tensor, "numel") and tensor.numel() == 0
+
+
+def _missing(model: Any, found: Inventory, adapter: str, written: Mapping[str, Any]) -> list[Held]:
+    """Return the tensors of the adapter that are not written, under whatever name.
+
+    Methods write some tensors in another form: VB-LoRA the largest entries only, DoRA's vector without the name of its
+    module. Such a name starts as that of the dict which holds the tensor. What several layers share is written once.
+    """
+    gone = [held for held in found.held if adapters.saved_name(held.name, adapter) not in written]
+    if gone:
+        names = sorted(written)
+        gone = [held for held in gone if not _starts_one(_dict_name(held, adapter), names)]
+    if gone:
+        places = _places(written.values())
+        gone = [held for held in gone if _place(held.tensor) not in places]
+    if gone:
+        also = inventory.names_of(model, [held.tensor for held in gone])
+        gone = [h for h in gone if not any(adapters.saved_name(n, adapter) in written for n in also[id(h.tensor)])]
+    return gone
+
+
+def _dict_name(held: Held, adapter: str) -> str:
+    """Return the name of the dict in which a layer keeps this tensor, as the file would have it."""
+    return adapters.saved_name(held.name[: len(held.layer)] + held.name[len(held.layer) :].partition(".")[0], adapter)
+
+
+def _starts_one(name: str, names: Sequence[str]) -> bool:
+    """Whether one of these sorted names starts with this one, which may have parts of wrappers in it."""
+    for start in {name, wrappers.strip(name)}:
+        place = bisect_left(names, start)
+        if place < len(names) and names[place].startswith(start):
+            return True
+    return False
+
+
+def _place(tensor: Any) -> int:
+    """Return where the values of a tensor start; 0 where it has none of its own, or none that can be told."""
+    try:
+        return int(tensor.data_ptr())
+    except Exception:  # tensors of other makers than torch, and wrappers around several
+        return 0
+
+
+def _places(tensors: Iterable[Any]) -> set[int]:
+    return {_place(tensor) for tensor in tensors} - {0}
+
+
+def _loose(
+    model: Any, found: Inventory, adapter: str, written: Mapping[str, Any], *, headless: bool
+) -> tuple[str, ...]:
+    """Return the parameters that require gradients and are not written.
+
+    Not counted: biases where another adapter's config trains them, and the flat parameters of FSDP, which hold others.
+    """
+    places = _places(written.values())
+    others = [config for name, config in model.peft_config.items() if name != adapter]
+    biased = any(getattr(config, "bias", "none") != "none" for config in others)
+    head = _outside_of_base(model) if headless else ()
+    return tuple(
+        name
+        for name, parameter in found.loose
+        if not {name, wrappers.strip(name), name.replace(f".{adapter}", "")} & written.keys()
+        and _place(parameter) not in places
+        and not name.endswith("_flat_param")
+        and not (biased and name.endswith(".bias"))
+        and not name.startswith(head)
+    )
+
+
+def _outside_of_base(model: Any) -> tuple[str, ...]:
+    """Return how the names of the parameters start that are the head's."""
+    inner, path = (model.base_model.model, "base_model.model.") if adapters.is_wrapped(model) else (model, "")
+    return tuple(f"{path}{name}." for name in inner.__dict__["_modules"] if name != inner.base_model_prefix)
+
+
+def _rivals(model: Any, adapter: str, missing: Sequence[Held]) -> tuple[str, ...]:
+    others = [name for name in model.peft_config if name != adapter]
+    return tuple(name for name in others if missing and all(f".{name}." in held.name for held in missing))
+
+
+def _listed(config: Any) -> Optional[tuple[str, ...]]:
+    if not hasattr(config, "modules_to_save"):
+        return None
+    names = config.modules_to_save
+    return tuple(names) if isinstance(names, (list, tuple, set)) else ()
+
+
+def _is_matrix(name: str) -> bool:
+    return ".lora_A" in name or ".lora_B" in name

@@ -1,0 +1,184 @@
+"""The rule at save, as pure functions of a few facts: nothing here knows torch or PEFT.
+
+- K1: nothing is written, though the adapter has tensors in the model.
+- K2: tensors without elements are written.
+- K3: tensors that the adapter has in the model are not written.
+- K4: parameters outside of the adapter require gradients, and are not written.
+
+K1, K2 and K3 exclude each other, in this order; K4 may come beside K2 and K3. Not seen: tensors that are written under
+names which no load will look for, and parameters that were trained once and are frozen by now.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Optional
+
+from . import wrappers
+from .loss import Loss, count, listing, report
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Saved(NamedTuple):
+    """What the rule looks at.
+
+    Attributes:
+        model_class: The name of the class of the model that is saved.
+        adapter: The name of the adapter.
+        expected: The names under which its tensors would be in the file.
+        written: How many tensors are written.
+        hollow: The names of those without elements.
+        missing: Those of ``expected`` that are not written.
+        loose: The names of parameters that require gradients, belong to no adapter, and are not written.
+        passed: How many tensors the state dict that was passed has; ``None`` where PEFT took it itself.
+        sharded: Whether the parameters in the model are parts of what DeepSpeed has spread.
+        unloaded: Whether the adapter's layers have been taken out of the model.
+        between: The part that a wrapper puts into the paths of the modules, or ``""``.
+        difference: How the names that were passed differ from those of the model, if they do.
+        rivals: The names of other adapters that are parts of the names of missing tensors.
+        listed: The ``modules_to_save`` of the config; ``None`` where it has no such field.
+        warned: Whether PEFT itself has just warned of all tensors without elements.
+    """
+
+    model_class: str
+    adapter: str
+    expected: tuple[str, ...]
+    written: int
+    hollow: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ()
+    loose: tuple[str, ...] = ()
+    passed: Optional[int] = None
+    sharded: bool = False
+    unloaded: bool = False
+    between: str = ""
+    difference: Optional[wrappers.Difference] = None
+    rivals: tuple[str, ...] = ()
+    listed: Optional[tuple[str, ...]] = ()
+    warned: bool = False
+
+
+def judge(facts: Saved) -> list[Loss]:
+    """Return what is lost; an empty list if nothing is."""
+    return list(_losses(facts))
+
+
+def _losses(facts: Saved) -> Iterator[Loss]:
+    where = f"{facts.model_class}, adapter {facts.adapter!r}"
+    if not facts.written:
+        if facts.unloaded:
+            yield report("K1", where, _UNLOADED, _KEEP_RESULT, ())
+        elif facts.expected and not (facts.passed == 0 and facts.sharded):  # transformers writes it as a stand-in
+            what = f"none of its {count(len(facts.expected), 'tensor')} will be in the file{_because(facts)}."
+            yield report("K1", where, what, _cure(facts), facts.expected)
+        return
+    if facts.hollow:
+        what = (
+            f"{len(facts.hollow)} of {count(facts.written, 'tensor')} will be in the file without elements "
+            f"({listing(facts.hollow)}): a sharded parameter was not gathered."
+        )
+        yield report("K2", where, what, _GATHER, facts.hollow, said=facts.warned)
+    elif facts.missing:
+        what = (
+            f"{len(facts.missing)} of its {count(len(facts.expected), 'tensor')} will not be in the file "
+            f"({listing(facts.missing)}){_because(facts)}."
+        )
+        yield report("K3", where, what, _cure(facts), facts.missing)
+    if facts.loose:
+        verb = "requires" if len(facts.loose) == 1 else "require"
+        what = f"{listing(facts.loose)} {verb} gradients but will not be in the file, as no part of the adapter."
+        yield report("K4", where, what, _keeping(facts), facts.loose)
+
+
+_UNLOADED = "no tensor will be in the file, as the adapter has been merged or unloaded from this model."
+_KEEP_RESULT = (
+    "Save what merging returns, which is the whole model: merged = model.merge_and_unload(); "
+    "merged.save_pretrained(...)\nTo save the adapter, do so before."
+)
+_GATHER = (
+    "Pass the whole state dict: model.save_pretrained(..., state_dict=accelerator.get_state_dict(wrapped)); with "
+    "DeepSpeed ZeRO-3 set stage3_gather_16bit_weights_on_model_save, with FSDP a full state dict."
+)
+_RESCUE = """\
+Use the model's own activation checkpointing (gradient_checkpointing=True) in place of the wrapper's.
+To save what is trained by now, take the wrappers out and save again:
+for module in list(model.modules()):
+    for name, child in list(module.named_children()):
+        setattr(module, name, getattr(child, "_checkpoint_wrapped_module", child))"""
+
+
+def _because(facts: Saved) -> str:
+    """Return the reason, where it is known, to be put behind the sentence."""
+    if facts.rivals:
+        return f": PEFT takes them for tensors of the adapter {facts.rivals[0]!r}, whose name is in theirs"
+    if facts.passed == 0:
+        return ": the state dict that was passed is empty"
+    if facts.difference is not None:
+        return f": {_differs(facts.difference)}"
+    if facts.passed is not None:
+        short = "none of them" if not facts.written else "not all of them"
+        return f": the state dict that was passed has {short}" if not facts.between else f": {_in_between(facts)}"
+    return f": {_in_between(facts)}" if facts.between else ""
+
+
+def _in_between(facts: Saved) -> str:
+    maker = wrappers.BETWEEN[facts.between]
+    return f"PEFT looks for them by the paths of the modules, where `{facts.between}` ({maker}) is in between"
+
+
+def _differs(difference: wrappers.Difference) -> str:
+    if difference.between:
+        maker = wrappers.BETWEEN[difference.between]
+        return f"the names that were passed have `{difference.between}` ({maker}) in between"
+    if difference.more:
+        maker = wrappers.outside(difference.more)
+        taken = f", from the state dict of {maker}" if maker else ""
+        return f"the names that were passed start with `{difference.more}`{taken}"
+    return f"the names that were passed lack `{difference.less}` in front"
+
+
+def _cure(facts: Saved) -> str:
+    if facts.rivals:
+        return f"Give the adapter {facts.rivals[0]!r} a name that no module of the model has."
+    if facts.passed == 0:
+        return _GATHER
+    if facts.difference is not None and facts.difference.more:
+        return (
+            f"Write state_dict={{name.removeprefix({facts.difference.more!r}): tensor for name, tensor in "
+            "state_dict.items()}, or leave state_dict out."
+        )
+    if facts.difference is not None and facts.difference.less:
+        return (
+            f"Write state_dict={{{facts.difference.less!r} + name: tensor for name, tensor in state_dict.items()}}, "
+            "or leave state_dict out."
+        )
+    if facts.between == "_checkpoint_wrapped_module":
+        return _RESCUE
+    if facts.passed is not None:
+        return "Pass the state dict of the whole model that is saved, or leave state_dict out."
+    return "Save the model before it is wrapped or changed."
+
+
+def _keeping(facts: Saved) -> str:
+    by_hand = (
+        'If you save them by yourself: warnings.filterwarnings("ignore", message="peft-strict K4")\n'
+        "If they are not to be trained: set requires_grad to False."
+    )
+    modules = _modules(facts.loose)
+    if facts.listed is None or any("base_layer" in module for module in modules):
+        return by_hand
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys((*facts.listed, *modules)))
+    return f"Write modules_to_save=[{names}] in the config, so that PEFT trains and saves them.\n{by_hand}"
+
+
+def _modules(loose: tuple[str, ...]) -> list[str]:
+    """Return the modules that hold these parameters, as ``modules_to_save`` takes them."""
+    names = []
+    for path in loose:
+        module = wrappers.strip(path.rpartition(".")[0])
+        for front in ("base_model.model.", "base_model."):
+            if module.startswith(front):
+                module = module[len(front) :]
+                break
+        names.append(module)
+    return names

@@ -1,0 +1,433 @@
+"""What is reported at save, with the damage made for real; and the same scenes in order, where nothing is."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import pathlib
+import subprocess
+import sys
+import threading
+import traceback
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file
+
+import peft_strict
+from peft_strict import RoundTripError, RoundTripWarning
+
+from ..outcomes import reports
+from ..roundtrip.scenes import (
+    FRONT,
+    adapted,
+    checkpointed,
+    classifier,
+    compiled,
+    language_model,
+    lora,
+    moved,
+    tensors,
+)
+
+PICKS_BY_PATH = hasattr(peft.tuners.tuners_utils.BaseTuner, "_get_adapter_state_dict")  # since 0.21
+by_path = pytest.mark.skipif(not PICKS_BY_PATH, reason="PEFT before 0.21 picks the tensors by their names alone")
+
+
+def codes(save: Callable[[], Any]) -> list[str]:
+    """Return the codes that saving reports, and check that each is a warning at a line of this file."""
+    with reports() as found:
+        save()
+    assert all(each.category is RoundTripWarning and each.filename == __file__ for each in found)
+    return [each.message.code for each in found]  # type: ignore[union-attr]
+
+
+def renamed(model: Any, change: Callable[[str], str]) -> dict[str, Any]:
+    return {change(name): tensor for name, tensor in model.state_dict().items()}
+
+
+# -- nothing is written -----------------------------------------------------------------------------------------------
+
+
+@by_path
+@pytest.mark.usefixtures("strict")
+def test_activation_checkpointing(tmp_path: Path) -> None:
+    """A wrapper that puts its name between the modules leaves the file empty, and is named."""
+    model = checkpointed(adapted())
+    with reports() as found:
+        model.save_pretrained(tmp_path)
+    assert not tensors(tmp_path)
+    message = str(found[0].message)
+    assert message.startswith("peft-strict K1: PeftModelForCausalLM, adapter 'default': none of its 8 tensors")
+    assert "`_checkpoint_wrapped_module` (activation checkpointing)" in message
+
+
+@by_path
+@pytest.mark.usefixtures("strict")
+def test_the_advice_for_activation_checkpointing(tmp_path: Path) -> None:
+    """What the message has one run saves what was trained; and a model that checkpoints by itself saves it anyway."""
+    model = checkpointed(adapted())
+    with reports() as found:
+        model.save_pretrained(tmp_path)
+    lines = str(found[0].message).splitlines()
+    exec("\n".join(line[2:] for line in lines if line.startswith(("  for ", "      "))), {"model": model})
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    assert len(tensors(tmp_path)) == 8
+    own = adapted()
+    own.gradient_checkpointing_enable()
+    assert codes(lambda: own.save_pretrained(tmp_path)) == []
+
+
+@by_path
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda name: f"module.{name}", "start with `module.`, from the state dict of DistributedDataParallel"),
+        (lambda name: f"model.{name}", "start with `model.`, from the state dict of a LightningModule"),
+        (lambda name: f"_orig_mod.{name}", "start with `_orig_mod.`, from the state dict of a compiled model"),
+        (lambda name: name[len(FRONT) :], f"lack `{FRONT}` in front"),
+    ],
+    ids=["ddp", "lightning", "compiled", "bare"],
+)
+@pytest.mark.usefixtures("strict")
+def test_foreign_names(tmp_path: Path, change: Callable[[str], str], said: str) -> None:
+    """A state dict whose names are not the model's leaves the file empty; the advice, followed, fills it."""
+    model = adapted()
+    state_dict = renamed(model, change)
+    with reports() as found:
+        model.save_pretrained(tmp_path, state_dict=state_dict)
+    assert not tensors(tmp_path)
+    message = str(found[0].message)
+    assert said in message
+    written = message.partition("Write state_dict=")[2].partition(", or leave")[0]
+    mended = eval(written, {"state_dict": state_dict})
+    assert codes(lambda: model.save_pretrained(tmp_path, state_dict=mended)) == []
+    assert len(tensors(tmp_path)) == 8
+
+
+@pytest.mark.usefixtures("strict")
+def test_nothing_was_gathered(tmp_path: Path) -> None:
+    """An empty state dict that is about to be written is told of; on a rank that writes nothing it is not."""
+    model = adapted()
+    assert codes(lambda: model.save_pretrained(tmp_path, state_dict={}, is_main_process=False)) == []
+    with reports() as found:
+        model.save_pretrained(tmp_path, state_dict={})
+    assert "the state dict that was passed is empty" in str(found[0].message)
+    assert not tensors(tmp_path)
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_stand_in_for_what_deepspeed_saves(tmp_path: Path) -> None:
+    """transformers writes an empty file on purpose where DeepSpeed has the weights, and says so."""
+    model = adapted()
+    for parameter in model.parameters():
+        parameter.ds_id = 0  # type: ignore[attr-defined]  # what ZeRO-3 marks the parameters with that it has spread
+    assert codes(lambda: model.save_pretrained(tmp_path, state_dict={})) == []
+
+
+@pytest.mark.usefixtures("strict")
+def test_merged_in_vain(tmp_path: Path) -> None:
+    """Saving a model whose adapter was merged, in place of what merging returned, writes nothing; the latter all."""
+    model = adapted()
+    merged = model.merge_and_unload()
+    with reports() as found:
+        model.save_pretrained(tmp_path / "adapter")
+    assert not tensors(tmp_path / "adapter")
+    assert "has been merged or unloaded" in str(found[0].message)
+    assert "merged.save_pretrained" in str(found[0].message)
+    assert codes(lambda: merged.save_pretrained(tmp_path / "whole")) == []
+    assert "lm_head.weight" in load_file(tmp_path / "whole" / "model.safetensors")
+
+
+@by_path
+@pytest.mark.usefixtures("strict")
+def test_models_with_adapters_of_transformers(tmp_path: Path) -> None:
+    """`model.add_adapter` models are saved by transformers, and looked at all the same."""
+    model = language_model()
+    model.add_adapter(lora())
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    assert codes(lambda: checkpointed(model).save_pretrained(tmp_path)) == ["K1"]
+    assert codes(lambda: model.save_pretrained(tmp_path, is_main_process=False, state_dict={})) == []
+
+
+@by_path
+@pytest.mark.usefixtures("strict")
+def test_the_function_itself(tmp_path: Path) -> None:
+    """Scripts that call PEFT's function and write what it returns are told as well, whatever they imported it from."""
+    from peft import get_peft_model_state_dict
+    from peft.utils.save_and_load import get_peft_model_state_dict as defined
+
+    model = checkpointed(adapted())
+    assert codes(lambda: get_peft_model_state_dict(model)) == ["K1"]
+    assert codes(lambda: defined(model=model, adapter_name="default")) == ["K1"]
+    assert codes(lambda: get_peft_model_state_dict(torch.compile(adapted()), unwrap_compiled=True)) == []
+
+
+@by_path
+def test_two_ranks() -> None:
+    """Under FSDP 2 the rank that writes tells of an empty file; the other rank, whose state dict is empty, never."""
+    worker = pathlib.Path(__file__).parents[1] / "roundtrip" / "two_ranks.py"
+    done = subprocess.run([sys.executable, str(worker)], capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == {"plain": [[], [], 8], "checkpointing": [["K1"], [], 0]}
+
+
+# -- part of it is written --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("strict")
+def test_tensors_without_elements(tmp_path: Path) -> None:
+    """A part of a sharded parameter that was not gathered is told of where PEFT does not do it."""
+    model = adapted()
+    hollow = {name: each[:0] if "lora_A" in name else each for name, each in model.state_dict().items()}
+    assert codes(lambda: model.save_pretrained(tmp_path, state_dict=hollow)) == ["K2"]
+    for name, parameter in model.named_parameters():
+        if "layers.0" in name and "lora_A" in name:
+            parameter.data = torch.empty(0)
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        model.save_pretrained(tmp_path)
+    assert ["were not gathered" in str(each.message) or "was not gathered" in str(each.message) for each in found] == [
+        True
+    ]
+
+
+@pytest.mark.usefixtures("strict")
+def test_an_adapter_named_like_a_module(tmp_path: Path) -> None:
+    """PEFT leaves out the tensors whose names have the name of another adapter in them (peft #3584)."""
+    model = adapted(target_modules=["q_proj", "up_proj"])
+    model.add_adapter("mlp", lora())
+    with reports() as found:
+        model.save_pretrained(tmp_path, selected_adapters=["default"])
+    assert len(tensors(tmp_path)) == 4
+    assert [each.message.code for each in found] == ["K3"]  # type: ignore[union-attr]
+    assert "4 of its 8 tensors" in str(found[0].message)
+    assert "adapter 'mlp'" in str(found[0].message)
+    other = adapted(target_modules=["q_proj", "up_proj"])
+    other.add_adapter("second", lora())
+    assert codes(lambda: other.save_pretrained(tmp_path)) == []
+
+
+@by_path
+@pytest.mark.usefixtures("strict")
+def test_some_layers_are_wrapped(tmp_path: Path) -> None:
+    """Where a wrapper is around some of the layers only, the others are written and these are told."""
+    model = checkpointed(adapted(target_modules=["q_proj", "lm_head"]))
+    with reports() as found:
+        model.save_pretrained(tmp_path, save_embedding_layers=False)
+    assert len(tensors(tmp_path)) == 2
+    assert [each.message.code for each in found] == ["K3"]  # type: ignore[union-attr]
+    assert "4 of its 6 tensors" in str(found[0].message)
+    assert "`_checkpoint_wrapped_module` (activation checkpointing)" in str(found[0].message)
+
+
+# -- trained, and not part of the adapter -----------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("strict")
+def test_unfrozen_by_hand(tmp_path: Path) -> None:
+    """A layer that is unfrozen by hand is in no file; as `modules_to_save` it is."""
+    model = adapted()
+    model.base_model.model.model.norm.requires_grad_(True)
+    with reports() as found:
+        model.save_pretrained(tmp_path)
+    assert [each.message.code for each in found] == ["K4"]  # type: ignore[union-attr]
+    assert 'modules_to_save=["model.norm"]' in str(found[0].message)
+    assert codes(lambda: adapted(modules_to_save=["model.norm"]).save_pretrained(tmp_path)) == []
+    assert any("norm" in name for name in tensors(tmp_path))
+
+
+@pytest.mark.usefixtures("strict")
+def test_unfrozen_in_a_model_of_transformers(tmp_path: Path) -> None:
+    """The same through `model.add_adapter`; not where only the tensors are asked for, which may be put beside."""
+    model = language_model()
+    model.add_adapter(lora())
+    model.lm_head.requires_grad_(True)
+    assert codes(lambda: model.save_pretrained(tmp_path)) == ["K4"]
+    assert codes(lambda: model.get_adapter_state_dict()) == []
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"bias": "all"}, {"bias": "lora_only"}, {"modules_to_save": ["lm_head"]}, {"use_dora": True}],
+    ids=str,
+)
+@pytest.mark.usefixtures("strict")
+def test_what_the_config_trains_is_saved(tmp_path: Path, arguments: dict[str, Any]) -> None:
+    """Biases and whole modules that the config has PEFT train are in the file; another adapter's are in its own."""
+    model = peft.get_peft_model(language_model(attention_bias=True), lora(**arguments))
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    model.add_adapter("second", lora())
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    if "bias" not in arguments:  # PEFT warns of it then
+        with model.disable_adapter():
+            assert codes(lambda: model.save_pretrained(tmp_path)) == []
+
+
+@pytest.mark.usefixtures("off")
+def test_a_head_that_was_reported_before(tmp_path: Path) -> None:
+    """Where H2 has said that the head will not be saved, K4 does not say it again, but says what else is not."""
+    peft_strict.enable()
+    with reports() as found:
+        model = peft.get_peft_model(classifier(), lora(task_type=None))
+    assert [each.message.code for each in found] == ["H2"]  # type: ignore[union-attr]
+    model.base_model.model.score.requires_grad_(True)
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    model.base_model.model.model.norm.requires_grad_(True)
+    assert codes(lambda: model.save_pretrained(tmp_path)) == ["K4"]
+    peft_strict.enable(misfit="ignore")
+    other = peft.get_peft_model(classifier(), lora(task_type=None))
+    other.base_model.model.score.requires_grad_(True)
+    assert codes(lambda: other.save_pretrained(tmp_path)) == ["K4"]
+
+
+# -- what is right ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda model: compiled(model.base_model.model) and model,
+        lambda model: model,
+        lambda model: model.half(),
+        lambda model: torch.compile(model),
+    ],
+    ids=["compiled-layers", "plain", "half", "compiled"],
+)
+@pytest.mark.usefixtures("strict")
+def test_quiet(tmp_path: Path, change: Callable[[Any], Any]) -> None:
+    """A save that loses nothing is not commented on, and has all tensors."""
+    model = change(adapted())
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    assert len(tensors(tmp_path)) == 8
+
+
+# -- the setting ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("off")
+def test_raise(tmp_path: Path) -> None:
+    """With `roundtrip="raise"` the error comes before anything is written, and has what it says as attributes."""
+    model = adapted()
+    peft_strict.enable(roundtrip="raise")
+    with pytest.raises(RoundTripError) as caught:
+        model.save_pretrained(tmp_path / "here", state_dict={})
+    assert not (tmp_path / "here").exists()
+    error = caught.value
+    assert (error.code, error.model_class, error.source) == ("K1", "PeftModelForCausalLM", str(tmp_path / "here"))
+    assert error.keys[0] == "base_model.model.model.layers.0.self_attn.q_proj.lora_A.weight"
+    assert str(error).endswith(error.fix.splitlines()[-1])
+    printed = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    assert printed.count("/peft_strict/") <= 2
+    model.save_pretrained(tmp_path / "here")
+    assert len(tensors(tmp_path / "here")) == 8
+
+
+@pytest.mark.usefixtures("off")
+def test_raise_in_the_function_itself() -> None:
+    """The same where PEFT's function is called alone."""
+    model = adapted()
+    peft_strict.enable(roundtrip="raise")
+    with pytest.raises(RoundTripError, match="peft-strict K1"):
+        peft.get_peft_model_state_dict(model, {})
+
+
+@pytest.mark.usefixtures("off")
+def test_calls_that_peft_refuses(tmp_path: Path) -> None:
+    """What PEFT raises by itself is raised, whatever the setting."""
+    model = adapted()
+    (tmp_path / "file").touch()
+    peft_strict.enable(roundtrip="raise")
+    with pytest.raises(ValueError, match="invalid `selected_adapters`"):
+        model.save_pretrained(tmp_path, selected_adapters=["no-such"])
+    with pytest.raises(ValueError, match="should be a directory"):
+        model.save_pretrained(tmp_path / "file")
+    with pytest.raises(TypeError):
+        model.save_pretrained()
+    with pytest.raises(KeyError):
+        peft.get_peft_model_state_dict(model, adapter_name="no-such")
+
+
+@pytest.mark.parametrize("quiet", ["ignore", "suspended", "filter", "off"])
+@pytest.mark.usefixtures("off")
+def test_switched_off(tmp_path: Path, quiet: str) -> None:
+    """`roundtrip="ignore"`, a suspended block, a filter for one code and `disable()` each keep it quiet."""
+    peft_strict.enable(roundtrip="ignore" if quiet == "ignore" else "warn")
+    if quiet == "off":
+        peft_strict.disable()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always")
+        if quiet == "filter":
+            warnings.filterwarnings("ignore", message="peft-strict K1")
+        with peft_strict.suspended() if quiet == "suspended" else contextlib.nullcontext():
+            adapted().save_pretrained(tmp_path, state_dict={})
+    assert not [each for each in found if isinstance(each.message, peft_strict.PeftStrictWarning)]
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_filter_that_makes_errors(tmp_path: Path) -> None:
+    """Where warnings are errors, this one is, with its code."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RoundTripWarning)
+        with pytest.raises(RoundTripWarning) as caught:
+            adapted().save_pretrained(tmp_path, state_dict={})
+    assert caught.value.code == "K1"
+
+
+@pytest.mark.usefixtures("strict")
+def test_one_loss_is_told_once(tmp_path: Path) -> None:
+    """Python's own filter shows the same loss at the same line once, however many checkpoints are saved."""
+    model = adapted()
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("default")
+        for number in range(3):
+            model.save_pretrained(tmp_path / str(number), state_dict={})
+    assert len([each for each in found if isinstance(each.message, RoundTripWarning)]) == 1
+
+
+class Odd(torch.nn.Module):
+    """A model that cannot be read."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear = torch.nn.Linear(2, 2)
+
+    @property
+    def base_model_prefix(self) -> str:
+        raise RuntimeError("not today")
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_model_that_cannot_be_read(tmp_path: Path) -> None:
+    """No save fails for what we make of a model."""
+    with reports() as found:
+        model = moved(peft.get_peft_model(Odd(), peft.LoraConfig(target_modules=["linear"])))
+        model.peft_config["default"].modules_to_save = 3
+        del model.base_model.model.linear.lora_A["default"]
+        model.save_pretrained(tmp_path)
+    assert not found
+
+
+@pytest.mark.usefixtures("strict")
+def test_threads_do_not_share_a_save(tmp_path: Path) -> None:
+    """What one thread saves as a rank that writes nothing says nothing about another thread's save."""
+    model, inside, done = adapted(), threading.Event(), threading.Event()
+    plain = model.create_or_update_model_card
+
+    def slow(*args: Any) -> None:
+        inside.set()
+        done.wait(20)
+        plain(*args)
+
+    model.create_or_update_model_card = slow
+    other = threading.Thread(target=model.save_pretrained, args=(tmp_path / "other",))
+    other.start()
+    inside.wait(20)
+    found = codes(lambda: adapted().save_pretrained(tmp_path, state_dict={}, is_main_process=False))
+    done.set()
+    other.join()
+    assert found == []

@@ -1,0 +1,69 @@
+"""Small adapters for the looks at save and load, and ways of damaging them that are met in practice."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import peft
+import torch
+from safetensors import safe_open
+from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
+from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
+
+TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 32}
+FRONT = "base_model.model."
+
+
+def language_model(**config: Any) -> Any:
+    """Return a tiny causal language model, always the same."""
+    torch.manual_seed(0)
+    return LlamaForCausalLM(LlamaConfig(**TINY, **config))
+
+
+def classifier() -> Any:
+    """Return the same with a head for two classes."""
+    torch.manual_seed(0)
+    return LlamaForSequenceClassification(LlamaConfig(**TINY, num_labels=2, pad_token_id=0))
+
+
+def lora(**arguments: Any) -> peft.LoraConfig:
+    """Return a LoRA config for it; 8 tensors unless told otherwise."""
+    return peft.LoraConfig(**{"task_type": "CAUSAL_LM", "r": 2, **arguments})
+
+
+def adapted(**arguments: Any) -> peft.PeftModel:
+    """Return such a model with an adapter whose tensors are all different from their start."""
+    return moved(peft.get_peft_model(language_model(), lora(**arguments)))
+
+
+def moved(model: Any) -> Any:
+    """Change what is trainable, as a step of training would."""
+    with torch.no_grad():
+        for parameter in model.parameters():
+            if parameter.requires_grad:
+                parameter.add_(0.01)
+    return model
+
+
+def checkpointed(model: Any) -> Any:
+    """Put torch's activation checkpointing around the decoder layers, as FSDP set-ups do."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # of transformers, for looking at each module
+        apply_activation_checkpointing(model, check_fn=lambda each: type(each).__name__ == "LlamaDecoderLayer")
+    return model
+
+
+def compiled(model: Any) -> Any:
+    """Replace the decoder layers by compiled ones, which compile nothing before they run."""
+    layers = model.get_decoder().layers if hasattr(model, "get_decoder") else model.model.layers
+    for number, layer in enumerate(layers):
+        layers[number] = torch.compile(layer)
+    return model
+
+
+def tensors(folder: Path) -> dict[str, torch.Tensor]:
+    """Return what the file of an adapter holds."""
+    with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
