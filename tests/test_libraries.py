@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
+import torch
 
+from .interpreters import execute
 from .libraries import running
 from .libraries.__main__ import problems
 from .libraries.table import PROGRAMS
@@ -23,6 +26,13 @@ def test_every_program_is_in_the_table() -> None:
     """No program is left out of the table, and none of the table is missing."""
     folder = Path(running.__file__).with_name("programs")
     assert {path.stem for path in folder.glob("*.py")} == {each.name for each in PROGRAMS} | {"__init__", "tiny"}
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here: run python -m tests.gpu")
+def test_no_gpu() -> None:
+    """Without a GPU the command for one says so, in a sentence."""
+    done = execute(sys.executable, "-m", "tests.gpu", cwd=running.REPOSITORY)
+    assert done == (2, "", "There is no GPU here that torch can use, so nothing was run.\n")
 
 
 def test_reports_are_read() -> None:

@@ -6,16 +6,18 @@ import argparse
 import importlib.metadata
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from . import running
 from .table import PROGRAMS, Program
 
+MODES = ("", "1", "raise")
 
-def problems(program: Program, folder: Path) -> Iterator[str]:
+
+def problems(program: Program, folder: Path, device: str = "cpu") -> Iterator[str]:
     """Yield what is not as it should be, a sentence each."""
-    right = {mode: running.run(program, folder, mode=mode, mistake=False) for mode in ("", "1", "raise")}
+    right = {mode: running.run(program, folder, mode=mode, mistake=False, device=device) for mode in MODES}
     plain = right[""]
     if plain.exit_code or plain.losses is None or not plain.saved:
         yield f"the right program does not run here: {plain.text.strip()[-400:]}"
@@ -27,7 +29,7 @@ def problems(program: Program, folder: Path) -> Iterator[str]:
             yield f"its losses differ with PEFT_STRICT={mode}: {plain.losses}, {right[mode].losses}"
         if right[mode].saved != plain.saved:
             yield f"what it saves differs with PEFT_STRICT={mode}"
-    told = running.run(program, folder, mode="1", mistake=True)
+    told = running.run(program, folder, mode="1", mistake=True, device=device)
     if told.reports != [(program.code, True)]:
         yield f"the mistake is told as {told.reports}, not once as {program.code!r}: {told.text.strip()[-600:]}"
 
@@ -38,20 +40,21 @@ def version(program: Program) -> str:
     return pinned[0] if pinned else importlib.metadata.version(program.needs)
 
 
-def main() -> int:
+def main(device: str = "cpu", programs: Sequence[Program] = PROGRAMS) -> int:
+    """Run the programs that are named on the command line, or all of these, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.libraries", description=sys.modules[__package__].__doc__)
     parser.add_argument("names", nargs="*", help="names of programs; all if there are none")
     chosen = parser.parse_args().names
     failed = False
     lines = ["| library | version | right program | mistake |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory(prefix="peft-strict-libraries-") as temporary:
-        for program in PROGRAMS:
+        for program in programs:
             if chosen and program.name not in chosen:
                 continue
             if not running.is_installed(program):
                 print(f"{program.library}: {program.needs} is not installed, so not run", file=sys.stderr, flush=True)
                 continue
-            found = list(problems(program, Path(temporary, program.name)))
+            found = list(problems(program, Path(temporary, program.name), device))
             failed = failed or bool(found)
             print(f"{program.library}: {'; '.join(found) or 'as it should be'}", file=sys.stderr, flush=True)
             told = f"`{program.code}`" if program.code else "`InvalidTaskTypeError`"

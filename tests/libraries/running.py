@@ -49,7 +49,7 @@ def is_installed(program: Program) -> bool:
     return True
 
 
-def run(program: Program, folder: Path, *, mode: str, mistake: bool) -> Run:
+def run(program: Program, folder: Path, *, mode: str, mistake: bool, device: str = "cpu") -> Run:
     """Run a program in an empty folder, which is the same for each of its runs, as its path is in what is saved.
 
     Args:
@@ -57,6 +57,7 @@ def run(program: Program, folder: Path, *, mode: str, mistake: bool) -> Run:
         folder: Is emptied first.
         mode: The value of ``PEFT_STRICT``; ``""`` is plain PEFT.
         mistake: Whether it is to make its mistake.
+        device: Where the model is to be.
     """
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
@@ -64,7 +65,7 @@ def run(program: Program, folder: Path, *, mode: str, mistake: bool) -> Run:
     done = subprocess.run(
         [sys.executable, *program.launcher, *words],
         cwd=REPOSITORY,
-        env=_environment(program, folder.parent, mode),
+        env={**_environment(program, folder.parent, mode), "TINY_DEVICE": device},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

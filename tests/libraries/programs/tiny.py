@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(sys.argv[1])
+DEVICE = os.environ.get("TINY_DEVICE", "cpu")  # `python -m tests.gpu` sets it
 IS_MISTAKE = sys.argv[2:] == ["mistake"]
 WORDS = [
     "the",
@@ -88,10 +90,10 @@ def _saved(name: str, config: Any) -> str:
 
 
 def training(**options: Any) -> dict[str, Any]:
-    """Return the arguments of a trainer that makes three small steps on the CPU."""
+    """Return the arguments of a trainer that makes three small steps."""
     return {
         "output_dir": str(FOLDER / "run"), "max_steps": 3, "per_device_train_batch_size": 2, "learning_rate": 1e-2,
-        "logging_steps": 1, "save_strategy": "no", "report_to": [], "use_cpu": True, "seed": 0,
+        "logging_steps": 1, "save_strategy": "no", "report_to": [], "use_cpu": DEVICE == "cpu", "seed": 0,
         "disable_tqdm": True, **options,
     }  # fmt: skip
 

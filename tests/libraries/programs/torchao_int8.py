@@ -11,12 +11,12 @@ base = tiny.llama()
 tiny.seed()
 kind = TorchAoConfig(Int8WeightOnlyConfig(), modules_to_not_convert=["score"])
 model = AutoModelForSequenceClassification.from_pretrained(
-    base, num_labels=2, quantization_config=kind, device_map="cpu"
+    base, num_labels=2, quantization_config=kind, device_map=tiny.DEVICE
 )
 config = LoraConfig(task_type=None if tiny.IS_MISTAKE else "SEQ_CLS", target_modules=["q_proj", "v_proj"])
 model = get_peft_model(model, config)
-batch = tiny.tokenizer()(tiny.TEXTS[:2], return_tensors="pt", padding=True)
-loss = model(**batch, labels=torch.tensor([0, 1])).loss
+batch = tiny.tokenizer()(tiny.TEXTS[:2], return_tensors="pt", padding=True).to(tiny.DEVICE)
+loss = model(**batch, labels=torch.tensor([0, 1], device=tiny.DEVICE)).loss
 loss.backward()
 model.save_pretrained(tiny.FOLDER / "adapter")
 tiny.answer([loss.item()])
