@@ -14,7 +14,7 @@ from ..values.suggest import hint
 from . import adapter_files, adapter_weights
 from .check_report import UNUSABLE, Finding, Outcome, document, lines
 from .console import Progress, complain, report, shown
-from .json_members import Member, NotAnObjectError, line_of, top_level_members
+from .json_members import Member, NotAnObjectError, line_of, top_level_members, top_level_values
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -64,20 +64,21 @@ class _Checker:
         try:
             loaded = adapter_files.read(path)
             text = _decoded(loaded.content)
-            members = _members(text)
-            if os.path.basename(path) != adapter_files.FILE_NAME and not members.keys() & {"task_type", "peft_type"}:
+            values = _values(text)
+            if os.path.basename(path) != adapter_files.FILE_NAME and not values.keys() & {"task_type", "peft_type"}:
                 raise adapter_files.UnusableError("not an adapter config: it has neither task_type nor peft_type")
         except adapter_files.UnusableError as error:
             self._complain(path, str(error))
             return
         self.files += 1
-        values = {key: member.value for key, member in members.items()}
         task_type, written = values.get("task_type"), False
         for key, examine in (("task_type", self._task_type), ("peft_type", self._peft_type)):
-            finding = examine(path, text, members[key]) if key in members else None
+            finding = examine(path, values[key]) if key in values else None
             if finding is not None:
+                member = top_level_members(text)[key]
+                finding = finding._replace(line=line_of(text, member.start))
                 if self._fix and finding.fixable:
-                    finding = self._mend(finding, loaded, text, members[key])
+                    finding = self._mend(finding, loaded, text, member)
                 self.findings.append(finding)
                 if key == "task_type":
                     task_type, written = finding.suggestion, finding.fixed
@@ -93,8 +94,7 @@ class _Checker:
         self.weights += look.findings
         self.statements += look.statements
 
-    def _task_type(self, path: str, text: str, member: Member) -> Optional[Finding]:
-        value = member.value
+    def _task_type(self, path: str, value: object) -> Optional[Finding]:
         if value is None or (isinstance(value, str) and value in self._peft.task_types):
             return None
         meant = hint(value, tuple(self._peft.task_types))
@@ -110,17 +110,17 @@ class _Checker:
         else:
             advice = "If none of PEFT's task types is your task, write null."
         fixable = meant.task_type is not None or meant.is_none
-        line = line_of(text, member.start)
-        return Finding(path, line, "task_type", value, meant.task_type, advice, fixable, fixed=False)
+        return Finding(path, 0, "task_type", value, meant.task_type, advice, fixable, fixed=False)
 
-    def _peft_type(self, path: str, text: str, member: Member) -> Optional[Finding]:
+    def _peft_type(self, path: str, value: object) -> Optional[Finding]:
+        if value in self._peft.methods:
+            return None
         vocabulary = Vocabulary(dict.fromkeys(self._peft.task_types), (), {})
-        error = misplaced(member.value, vocabulary, self._peft.methods, config_class="the config")
+        error = misplaced(value, vocabulary, self._peft.methods, config_class="the config")
         if error is None:
             return None
         advice = f'peft_type names the PEFT method; write "task_type": "{error.suggestion}" and the method here.'
-        line = line_of(text, member.start)
-        return Finding(path, line, "peft_type", member.value, error.suggestion, advice, fixable=False, fixed=False)
+        return Finding(path, 0, "peft_type", value, error.suggestion, advice, fixable=False, fixed=False)
 
     def _mend(self, finding: Finding, loaded: adapter_files.Loaded, text: str, member: Member) -> Finding:
         mark = len(loaded.content) - len(text.encode())  # of the byte order mark, if any
@@ -143,9 +143,9 @@ def _decoded(content: bytes) -> str:
         raise adapter_files.UnusableError("not UTF-8 text") from error
 
 
-def _members(text: str) -> dict[str, Member]:
+def _values(text: str) -> dict[str, object]:
     try:
-        return top_level_members(text)
+        return top_level_values(text)
     except json.JSONDecodeError as error:
         raise adapter_files.UnusableError(f"broken JSON in line {error.lineno}: {error.msg}") from error
     except NotAnObjectError as error:

@@ -32,18 +32,25 @@ class NotAnObjectError(ValueError):
     """The text is JSON, but no object."""
 
 
-def top_level_members(text: str) -> dict[str, Member]:
-    """Return the members of the JSON object that ``text`` holds; where a name comes twice, the last one.
+def top_level_values(text: str) -> dict[str, object]:
+    """Return the values of the JSON object that ``text`` holds, without their places, which takes a part of the time.
 
-    The last one of duplicates is what `json.loads`, and so PEFT, reads.
+    Where a name comes twice, its value is the last one, as PEFT reads it.
 
     Raises:
         NotAnObjectError: if the text is another JSON value.
         ValueError: if it is not JSON (``json.JSONDecodeError``), or holds a number too long for Python.
         RecursionError: if it is nested too deeply for Python.
     """
-    if not isinstance(json.loads(text), dict):
+    values = json.loads(text)
+    if not isinstance(values, dict):
         raise NotAnObjectError
+    return values
+
+
+def top_level_members(text: str) -> dict[str, Member]:
+    """Return the members of the JSON object that ``text`` holds, as `top_level_values` does, with their places."""
+    top_level_values(text)
     return dict(_members(text))
 
 

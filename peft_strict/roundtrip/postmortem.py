@@ -27,9 +27,10 @@ _MAY_BE_EMPTY = ("ADALORA", "FROD", "TRAINABLE_TOKENS")
 # Adapters of any method may have trained single tokens beside.
 _NO_OTHER_METHOD = "TRAINABLE_TOKENS"
 _FLOATS = ("F", "BF")
-# The two matrices of a LoRA, side by side.
-_A = (".lora_A.weight", ".lora_A", ".lora_embedding_A")
-_B = (".lora_B.weight", ".lora_B", ".lora_embedding_B")
+# The two matrices of a LoRA, side by side: how their names go on behind that of the layer.
+_PART = ".lora_"
+_A = ("A.weight", "A", "embedding_A")
+_B = ("B.weight", "B", "embedding_B")
 # Those of them, and what belongs to them, that are zero before the first step.
 _ZERO_AT_START = (".lora_B.weight", ".lora_B", ".lora_B.bias", ".lora_embedding_A")
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
@@ -89,7 +90,7 @@ def findings(adapter: Adapter) -> Iterator[Remark]:
     if other:
         yield other
         return
-    for look in (_without_elements, _flat, _halves, _rank, _wrapped):
+    for look in (_without_elements, _lora, _wrapped):
         yield from look(adapter)
 
 
@@ -124,55 +125,64 @@ def _without_elements(adapter: Adapter) -> Iterator[Remark]:
         yield Remark("elements", f"{count(found, adapter.tensors)} have no elements: {some(found)}", _GATHER)
 
 
-def _flat(adapter: Adapter) -> Iterator[Remark]:
-    """Tell matrices of LoRA that have one dimension: flattened shards of them."""
+def _lora(adapter: Adapter) -> Iterator[Remark]:
+    """Tell what is wrong with the matrices of a LoRA."""
     if adapter.method != LORA:
         return
-    sizes = ((name, tensor["shape"]) for name, tensor in adapter.tensors.items())
-    found = [name for name, shape in sizes if len(shape) == 1 and shape[0] and name.endswith((*_A, *_B))]
-    if found:
-        message = f"{count(found, adapter.tensors)} are matrices of LoRA in one dimension: {some(found)}"
+    found: dict[str, dict[str, list[int]]] = {ending: {} for ending in (*_A, *_B)}
+    for name, tensor in adapter.tensors.items():
+        layer, _, ending = name.rpartition(_PART)
+        group = found.get(ending)
+        if group is not None:
+            group[layer] = tensor["shape"]
+    yield from _flat(found, len(adapter.tensors))
+    yield from _halves(found)
+    yield from _rank(adapter.config, found)
+
+
+def _flat(matrices: Mapping[str, Mapping[str, list[int]]], total: int) -> Iterator[Remark]:
+    """Tell matrices with one dimension: flattened shards of them."""
+    flat = [
+        layer + _PART + ending
+        for ending, shapes in matrices.items()
+        if 1 in map(len, shapes.values())
+        for layer, shape in shapes.items()
+        if len(shape) == 1 and shape[0]
+    ]
+    if flat:
+        message = f"{len(flat):,} of its {total:,} tensors are matrices of LoRA in one dimension: {some(flat)}"
         yield Remark("flat", message, _GATHER)
 
 
-def _halves(adapter: Adapter) -> Iterator[Remark]:
-    if adapter.method != LORA:
-        return
+def _halves(matrices: Mapping[str, Mapping[str, list[int]]]) -> Iterator[Remark]:
     for endings, others, half, other in ((_A, _B, "lora_A", "lora_B"), (_B, _A, "lora_B", "lora_A")):
-        partners = dict(zip(endings, others))
         alone = [
-            name
-            for name in adapter.tensors
-            if name.endswith(endings) and _with_ending(name, partners) not in adapter.tensors
+            layer + _PART + mine
+            for mine, partner in zip(endings, others)
+            for layer in sorted(matrices[mine].keys() - matrices[partner].keys())
         ]
         if alone:
             yield Remark("half", f"{len(alone):,} of its {half} have no {other}: {some(alone)}", _SAVE_ANEW)
 
 
-def _with_ending(name: str, partners: Mapping[str, str]) -> str:
-    """Return the name with the other ending, of those that it has one of."""
-    ending = next(ending for ending in partners if name.endswith(ending))
-    return name[: -len(ending)] + partners[ending]
-
-
-def _rank(adapter: Adapter) -> Iterator[Remark]:
-    rank = adapter.config.get("r")
-    several = any(adapter.config.get(key) for key in ("rank_pattern", "target_parameters", "use_qalora"))
-    if adapter.method != LORA or several or type(rank) is not int or not 0 < rank < _LARGEST_RANK:
+def _rank(config: Mapping[str, object], matrices: Mapping[str, Mapping[str, list[int]]]) -> Iterator[Remark]:
+    rank = config.get("r")
+    several = any(config.get(key) for key in ("rank_pattern", "target_parameters", "use_qalora"))
+    if several or type(rank) is not int or not 0 < rank < _LARGEST_RANK:
         return
-    shapes = (tensor["shape"] for name, tensor in adapter.tensors.items() if name.endswith(_A))
-    others = sorted({shape[0] for shape in shapes if len(shape) > 1 and 0 not in shape} - {rank})
+    shapes = (shape for ending in _A for shape in matrices[ending].values())
+    others = sorted({shape[0] for shape in shapes if len(shape) > 1} - {rank, 0})
     if others:
         message = f"r is {rank} in the config, and {' and '.join(map(str, others))} in the file"
         yield Remark("rank", message, _NOT_TOGETHER)
 
 
 def _wrapped(adapter: Adapter) -> Iterator[Remark]:
-    found = [name for name in adapter.tensors if name.startswith(_AROUND)]
-    wrapper = found[0].partition(".")[0] if found else ""
+    first = next(iter(adapter.tensors))  # a wrapper around the adapted model is in all names
+    found, wrapper = list(adapter.tensors) if first.startswith(_AROUND) else [], first.partition(".")[0]
     together = "\n".join(adapter.tensors)  # which is searched much faster than one by one
-    for word in _WRAPPERS if not found else ():
-        if word in together:
+    for word in _WRAPPERS:
+        if word in together and not found:
             found, wrapper = [name for name in adapter.tensors if word in name.split(".")], word
     if found:
         message = f"{count(found, adapter.tensors)} have the name of a wrapper in theirs, `{wrapper}`: {some(found)}"
@@ -197,7 +207,7 @@ def statements(adapter: Adapter) -> Iterator[Remark]:
     absent = [entry for entry in absent if entry not in ("classifier", "score") and not (lost and entry in head)]
     if absent:
         yield Remark("unsaved", f"modules_to_save names what is not in the file: {some(absent)}", "")
-    nested = [name for name in adapter.tensors if _NESTED in name]
+    nested = [name for name in adapter.tensors if _NESTED in name] if _NESTED in "\n".join(adapter.tensors) else []
     if nested:
         message = f"{count(nested, adapter.tensors)} come from an adapted model inside of another: {some(nested)}"
         yield Remark("nested", message, "It fits such a model only, not the plain base.")
@@ -224,7 +234,7 @@ def zero_at_start(adapter: Adapter) -> list[str]:
     )
     if adapter.method != LORA or not (start is True or start in ("gaussian", "eva")) or variant:
         return []
-    known = (*_A, *_B, ".lora_B.bias")
+    known = (*(_PART + ending for ending in (*_A, *_B)), ".lora_B.bias")
     if any(has(name, "lora_") and not name.endswith(known) for name in adapter.tensors):
         return []
     return [name for name in adapter.tensors if name.endswith(_ZERO_AT_START)]

@@ -7,13 +7,14 @@ import inspect
 import sys
 from pathlib import Path
 
-from . import construction, harness, importing, startup, switching
+from . import checking, construction, harness, importing, startup, switching
 
 BENCHMARKS = {
     "config": construction.table,
     "startup": startup.table,
     "import": importing.table,
     "switching": switching.table,
+    "check": checking.table,
 }
 
 
