@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 DEFAULT_INVALID = "raise"
 DEFAULT_MISFIT = "warn"
 DEFAULT_ROUNDTRIP = "warn"
+INVALID_MODES = ("raise", "warn")
+REPORT_MODES = ("warn", "raise", "ignore")
 
 VARIABLE = "PEFT_STRICT"
 _OFF_WORDS = ("", "0", "off", "no", "false")
@@ -45,10 +47,11 @@ class State:
         roundtrip: What a save or a load that loses something meets, the same words.
         installs: What was patched, one entry for each imported copy of PEFT (filled by ``guards.patching``).
         problem: Why PEFT could not be guarded, or ``None``.
+        variable: What ``PEFT_STRICT`` was before we set it for our children, and to what; ``None`` if we have not.
         lock: Held by whoever switches or patches.
     """
 
-    __slots__ = ("decided", "installs", "invalid", "lock", "misfit", "on", "problem", "roundtrip")
+    __slots__ = ("decided", "installs", "invalid", "lock", "misfit", "on", "problem", "roundtrip", "variable")
 
     def __init__(self) -> None:
         self.decided = False
@@ -58,6 +61,7 @@ class State:
         self.roundtrip = DEFAULT_ROUNDTRIP
         self.installs: list[Any] = []
         self.problem: str | None = None
+        self.variable: tuple[str | None, str] | None = None
         self.lock = _thread.RLock()
 
 
@@ -109,9 +113,28 @@ def parse_variable(text: "str | None") -> "tuple[tuple[str, str, str] | None, st
     defaults = (DEFAULT_INVALID, DEFAULT_MISFIT, DEFAULT_ROUNDTRIP)
     if word in _ON_WORDS:
         return defaults, None
+    named = _named_modes(word)
+    if named is not None:
+        return named, None
     shown = text if len(text) <= 40 else f"{text[:40]}..."
-    allowed = "1 on yes true, warn, raise error, 0 off no false"
+    allowed = "1 on yes true, warn, raise error, 0 off no false, or modes: invalid=warn,misfit=ignore"
     return defaults, f"peft-strict: {VARIABLE}={shown!r} is not a word I know, so I am on. Allowed: {allowed}."
+
+
+def _named_modes(text: str) -> "tuple[str, str, str] | None":
+    """Read ``invalid=warn,misfit=ignore``, where what is not named is as usual; ``None`` for anything else."""
+    modes = {"invalid": DEFAULT_INVALID, "misfit": DEFAULT_MISFIT, "roundtrip": DEFAULT_ROUNDTRIP}
+    for part in text.split(","):
+        name, _, mode = map(str.strip, part.partition("="))
+        if name not in modes or mode not in (INVALID_MODES if name == "invalid" else REPORT_MODES):
+            return None
+        modes[name] = mode
+    return modes["invalid"], modes["misfit"], modes["roundtrip"]
+
+
+def text_of(invalid: str, misfit: str, roundtrip: str) -> str:
+    """Return the value of the variable that says these modes."""
+    return f"invalid={invalid},misfit={misfit},roundtrip={roundtrip}"
 
 
 class _Around:

@@ -253,8 +253,13 @@ PRESENT = [version for version in VERSIONS if version in interpreters()]
 
 on_each_python = pytest.mark.parametrize("version", PRESENT, ids="python{}".format)
 on_each_small_peft = pytest.mark.parametrize("world", _on(*PRESENT))
+on_a_few_small_pefts = pytest.mark.parametrize(
+    "world", _on(*(each for each in PRESENT if each in ("3.9", HERE, "3.14", "3.15")))
+)
 on_pythons_with_load_module = pytest.mark.parametrize("world", _on(*(each for each in PRESENT if each != "3.15")))
 on_pythons_with_find_module = pytest.mark.parametrize("world", _on(*sorted({"3.9", "3.10", "3.11"} & {*PRESENT})))
 on_the_real_peft = pytest.mark.parametrize("world", _on(None))
 on_each_peft = pytest.mark.parametrize("world", _on(*PRESENT, None))
+on_pythons_with_interpreter_pools = pytest.mark.parametrize("world", _on(*sorted({"3.14", "3.15"} & {*PRESENT})))
+on_pythons_with_inherited_contexts = on_pythons_with_interpreter_pools
 on_pythons_with_lazy_imports = pytest.mark.parametrize("world", _on(*sorted({"3.15"} & {*PRESENT})))

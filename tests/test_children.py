@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from .interpreters import World, environ, execute, on_each_small_peft, on_the_real_peft, with_real_peft
+from .interpreters import (
+    World,
+    environ,
+    execute,
+    on_a_few_small_pefts,
+    on_each_small_peft,
+    on_pythons_with_interpreter_pools,
+    on_the_real_peft,
+    with_real_peft,
+)
 
 POOLS = """
 import concurrent.futures, multiprocessing, sys
@@ -68,6 +77,64 @@ if __name__ == '__main__':
             raise AssertionError
 """
     world.passes(script, tmp_path, PEFT_STRICT=1)
+
+
+@on_a_few_small_pefts
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver", None], ids=str)
+def test_enabled_with_children(world: World, tmp_path: Path, method: str | None) -> None:
+    """After ``enable(children=True)`` the workers of both kinds of pool are guarded, however they are started."""
+    script = f"{POOLS}\nif __name__ == '__main__':\n    import peft_strict\n    peft_strict.enable(children=True)\n"
+    world.passes(f"{script}    main({method!r})\n", tmp_path)
+
+
+SAYS_STATUS = """
+import concurrent.futures, multiprocessing, subprocess, sys, peft_strict
+
+SHOW = "import peft_strict; found = peft_strict.status(); print(found.state, found.invalid, found.misfit)"
+
+def told():
+    return " ".join(subprocess.run([sys.executable, "-c", SHOW], capture_output=True, text=True).stdout.split())
+
+def modes():
+    import peft_strict
+    found = peft_strict.status()
+    return " ".join((found.state, found.invalid, found.misfit))
+"""
+
+
+@on_a_few_small_pefts
+@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver", "subprocess", "grandchild"])
+def test_the_settings_of_children(world: World, tmp_path: Path, method: str) -> None:
+    """Children have the settings that were given last, their own children too, until ``disable()``."""
+    asked = "told" if method in ("subprocess", "grandchild") else "modes"
+    method = {"subprocess": "", "grandchild": "spawn"}.get(method, method)
+    script = f"""{SAYS_STATUS}
+def ask():
+    if not {method!r}:
+        return {asked}()
+    with multiprocessing.get_context({method!r}).Pool(1) as pool:
+        return pool.apply({asked})
+
+if __name__ == "__main__":
+    peft_strict.enable(invalid="warn", misfit="ignore", children=True)
+    assert ask() == "armed warn ignore", ask()
+    peft_strict.disable()
+    if {method!r} != "forkserver":  # the server is what it was when it was started
+        assert ask().startswith("off "), ask()
+"""
+    world.passes(script, tmp_path)
+
+
+@on_pythons_with_interpreter_pools
+def test_interpreter_pool(world: World, tmp_path: Path) -> None:
+    """The subinterpreters of a pool are guarded after ``enable(children=True)``."""
+    script = f"""{SAYS_STATUS}
+if __name__ == "__main__":
+    peft_strict.enable(misfit="ignore", children=True)
+    with concurrent.futures.InterpreterPoolExecutor(1) as pool:
+        assert pool.submit(modes).result() == "armed raise ignore"
+"""
+    world.passes(script, tmp_path, fresh=True)
 
 
 @on_each_small_peft

@@ -154,6 +154,9 @@ def test_words_of_the_variable() -> None:
         "report only; what PEFT itself cannot get past stays an error": ("warn", "warn", "warn"),
         "a type that does not fit the model is an error too": ("raise", "raise", "raise"),
     }
+    by_name, means = known.pop()
+    assert _standby.parse_variable(by_name.strip("`")) == (("warn", "ignore", modes["as `enable()`"][2]), None)
+    assert means == "these settings; those not named are as in `enable()`"
     listed = {}
     for words, meaning in known:
         found = re.findall(r"`(\w+)`", words) + ([""] if "empty" in words else [])

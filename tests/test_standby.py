@@ -19,6 +19,9 @@ DEFAULTS = ("raise", "warn", "warn")
         *((text, DEFAULTS) for text in ("1", "on", "yes", "true", "ON", " True ")),
         *((text, ("warn", "warn", "warn")) for text in ("warn", "Warn")),
         *((text, ("raise", "raise", "raise")) for text in ("raise", "error", "RAISE", " error\t")),
+        ("misfit=ignore", ("raise", "ignore", "warn")),
+        (" Invalid = Warn , ROUNDTRIP=raise\n", ("warn", "warn", "raise")),
+        ("misfit=raise,misfit=ignore", ("raise", "ignore", "warn")),
     ],
 )
 def test_the_words_of_the_variable(text: str | None, modes: tuple[str, str, str] | None) -> None:
@@ -26,7 +29,9 @@ def test_the_words_of_the_variable(text: str | None, modes: tuple[str, str, str]
     assert _standby.parse_variable(text) == (modes, None)
 
 
-@pytest.mark.parametrize("text", ["2", "y", "enabled", "strict", "wran", "ja", "on!"])
+@pytest.mark.parametrize(
+    "text", ["2", "y", "enabled", "strict", "wran", "ja", "on!", "invalid=ignore", "invalid", "misfit=warn,", "x=warn"]
+)
 def test_an_unknown_word_is_on(text: str) -> None:
     """Any other word switches on with the defaults, and a complaint of one line names the allowed ones."""
     modes, complaint = _standby.parse_variable(text)
@@ -34,7 +39,7 @@ def test_an_unknown_word_is_on(text: str) -> None:
     assert complaint is not None
     assert f"PEFT_STRICT={text!r}" in complaint
     assert "\n" not in complaint
-    for word in ("1 on yes true", "warn", "raise error", "0 off no false"):
+    for word in ("1 on yes true", "warn", "raise error", "0 off no false", "invalid=warn,misfit=ignore"):
         assert word in complaint
 
 

@@ -265,7 +265,7 @@ def test_long_word() -> None:
 
 def complaint(shown: str) -> str:
     """Return the line about an unknown word."""
-    allowed = "1 on yes true, warn, raise error, 0 off no false"
+    allowed = "1 on yes true, warn, raise error, 0 off no false, or modes: invalid=warn,misfit=ignore"
     return f"peft-strict: PEFT_STRICT={shown} is not a word I know, so I am on. Allowed: {allowed}.\n"
 
 

@@ -10,7 +10,8 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 from .. import _standby
-from . import probe, wiring
+from ..switch import wiring
+from . import probe
 from .console import complain, report, shown
 
 if TYPE_CHECKING:

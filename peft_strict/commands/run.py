@@ -10,8 +10,8 @@ import types
 from typing import TYPE_CHECKING, NamedTuple
 
 from .. import _standby
+from ..switch.wiring import interpreter_options, pth_files
 from .console import complain, shown
-from .wiring import interpreter_options, pth_files
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -18,10 +18,12 @@ def suspended() -> Iterator[None]:
     """Run a block without any check, as if peft-strict were off.
 
     Nests, and holds for the current context only (PEP 567): a thread started inside the block is checked as usual, an
-    asyncio task created inside it inherits the suspension. Usable as a decorator of ordinary functions (of ``async``
-    functions and generators it covers the call only, not the body). A right text is still stored as the ``TaskType``
-    member. Nothing is checked later for what was let through, except that a config which meets a model outside of the
-    block is looked at there.
+    asyncio task created inside it inherits the suspension. Where Python has threads inherit the context
+    (``-X thread_inherit_context=1``, the default of free-threaded builds), a thread started inside the block is as
+    such a task: suspended until it ends, whenever the block ends. Usable as a decorator of ordinary functions (of
+    ``async`` functions and generators it covers the call only, not the body). A right text is still stored as the
+    ``TaskType`` member. Nothing is checked later for what was let through, except that a config which meets a model
+    outside of the block is looked at there.
 
     >>> with peft_strict.suspended():
     ...     config.task_type = "MY_OWN_NAME"

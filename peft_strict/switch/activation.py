@@ -19,7 +19,11 @@ if TYPE_CHECKING:
 
 
 def enable(
-    *, invalid: str = DEFAULT_INVALID, misfit: str = DEFAULT_MISFIT, roundtrip: str = DEFAULT_ROUNDTRIP
+    *,
+    invalid: str = DEFAULT_INVALID,
+    misfit: str = DEFAULT_MISFIT,
+    roundtrip: str = DEFAULT_ROUNDTRIP,
+    children: bool = False,
 ) -> Status:
     """Make PEFT refuse every wrong ``task_type``, from now on or from its import on.
 
@@ -35,6 +39,10 @@ def enable(
             in any case (code ``M2``, but not with ``"ignore"``; code ``M1``, an `InvalidTaskTypeError`).
         roundtrip: What a save or a load that loses something meets: ``"warn"`` (`RoundTripWarning`), ``"raise"``
             (`RoundTripError`, before the first byte is written) or ``"ignore"``.
+        children: Whether processes that this one starts are guarded as well, with the same settings. Forked ones
+            always are. For all others ``PEFT_STRICT`` is set, until `disable` or a call without ``children``. Call it
+            before the first child is started: a fork server (the default of CPython 3.14 on Linux) and the workers of
+            a pool are what they were at their start.
 
     Returns:
         What is guarded now.
@@ -42,8 +50,11 @@ def enable(
     Raises:
         ValueError: if a mode is none of the allowed words; nothing is changed then.
 
-    Not covered: child processes that are not forked (set ``PEFT_STRICT`` for those), and configs that never meet this
-    process's PEFT.
+    Warns:
+        PeftStrictWarning: if PEFT cannot be guarded, or children will not see the variable.
+
+    Not covered: configs that never meet this process's PEFT, and children that are started with an environment of
+    their own, or by an interpreter without peft-strict.
     """
     error = mode_error(invalid=invalid, misfit=misfit, roundtrip=roundtrip)
     if error is not None:
@@ -52,8 +63,8 @@ def enable(
     _standby.switch_on(str(invalid), str(misfit), str(roundtrip))
     _wait_for_a_look_up()
     peft = sys.modules.get("peft")
-    complaint = _patch_when_complete(peft) if peft is not None else None
-    if complaint is not None:
+    complaints = [_patch_when_complete(peft) if peft is not None else None, *_settle_children(children)]
+    for complaint in filter(None, complaints):
         import warnings
 
         from .._errors import PeftStrictWarning
@@ -63,13 +74,14 @@ def enable(
 
 
 def disable() -> Status:
-    """Undo `enable`: put every class attribute back as it was, and stop waiting for PEFT. Idempotent.
+    """Undo `enable`: put every class attribute and the variable back as it was, and stop waiting for PEFT. Idempotent.
 
     Where somebody else has patched on top of us, theirs is left in place and ours below it does nothing any more.
     Configs made meanwhile keep their task type, which is the ``TaskType`` member. Wins over ``PEFT_STRICT`` in this
     process. May be called from any thread.
     """
     _standby.switch_off()
+    _settle_children(False)
     return status()
 
 
@@ -78,6 +90,19 @@ def status() -> Status:
     state = _standby.current_state()
     with state.lock:
         return Status(**examine(state, is_armed=_standby.is_armed()))
+
+
+def _settle_children(are_guarded: bool) -> list[str]:
+    """Set the variable for the processes that this one starts, or set it back; return what is to be said of it."""
+    state = _standby.current_state()
+    if not are_guarded and state.variable is None:
+        return []
+    from . import children
+
+    if are_guarded:
+        return children.guard_children(state)
+    children.let_children_be(state)
+    return []
 
 
 def _wait_for_a_look_up() -> None:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-INVALID_MODES = ("raise", "warn")
-REPORT_MODES = ("warn", "raise", "ignore")
+from .._standby import INVALID_MODES, REPORT_MODES
 
 
 def nearest(word: object, allowed: tuple[str, ...]) -> str | None:

@@ -323,7 +323,7 @@ def test_run_code_is_the_main_module(either: Path) -> None:
 def test_pth_files_of_an_interpreter(live: Path, options: list[str], count: int) -> None:
     """``-S`` runs no ``.pth`` file, wherever they are."""
     code = f"import sys; sys.path.insert(0, {str(REPOSITORY)!r}); sys.prefix = {str(live.parents[1])!r}\n"
-    code += "from peft_strict.commands.wiring import pth_files; print(len(pth_files()))"
+    code += "from peft_strict.switch.wiring import pth_files; print(len(pth_files()))"
     assert execute([live, *options, "-c", code]).stdout == f"{count}\n"
 
 

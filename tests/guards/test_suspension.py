@@ -7,6 +7,7 @@ import contextvars
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import peft
 import pytest
@@ -16,6 +17,7 @@ import peft_strict
 from peft_strict import InvalidTaskTypeError, suspended
 
 from ..command_line import python
+from ..interpreters import World, on_pythons_with_inherited_contexts
 from ..ways_in.rows import lora, past_us, tiny_lm
 
 
@@ -106,6 +108,31 @@ def test_a_thread_started_inside_is_checked(strict: None) -> None:
             assert pool.submit(is_checked).result()
             assert inside.submit(is_checked).result()
             assert not inside.submit(contextvars.copy_context().run, is_checked).result()
+
+
+@on_pythons_with_inherited_contexts
+@pytest.mark.parametrize("inherits", [0, 1])
+def test_threads_that_inherit_the_context(world: World, tmp_path: Path, inherits: int) -> None:
+    """Where Python has threads inherit the context, one started inside is suspended until it ends; others are not."""
+    script = f"""
+import threading, peft, peft_strict, scenario
+peft_strict.enable()
+left, found = threading.Event(), []
+def work():
+    found.append(scenario.refused())
+    left.wait()
+    found.append(scenario.refused())
+with peft_strict.suspended():
+    inside = threading.Thread(target=work)
+    inside.start()
+left.set()
+inside.join()
+outside = threading.Thread(target=work)
+outside.start()
+outside.join()
+assert found == {[not inherits] * 2 + [True] * 2}, found
+"""
+    world.passes(script, tmp_path, fresh=True, PYTHON_THREAD_INHERIT_CONTEXT=inherits)
 
 
 def test_threads_side_by_side(strict: None) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from ..interpreters import HERE, Environment, environ, execute, interpreters, measure, unpacked
 
-SHOW = "from peft_strict.commands.wiring import pth_files; print(*pth_files(), sep='\\n')"
+SHOW = "from peft_strict.switch.wiring import pth_files; print(*pth_files(), sep='\\n')"
 
 
 @pytest.mark.parametrize(("options", "is_read"), [((), True), (("-s",), False)], ids=["read", "not-read"])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import site
-import subprocess
 import sys
 
 PTH_NAME = "peft_strict.pth"
@@ -27,5 +26,7 @@ def pth_files() -> list[str]:
 
 def interpreter_options() -> list[str]:
     """Return the options of Python that are in effect here (``-I``, ``-O``, ``-W``, ``-X dev``, ...), for a child."""
+    import subprocess
+
     options: list[str] = subprocess._args_from_interpreter_flags()  # type: ignore[attr-defined]
     return options  # a private helper, but the one that multiprocessing starts its children with
