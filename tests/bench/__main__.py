@@ -7,10 +7,11 @@ import inspect
 import sys
 from pathlib import Path
 
-from . import checking, construction, harness, importing, startup, switching
+from . import checking, construction, fields, harness, importing, startup, switching
 
 BENCHMARKS = {
     "config": construction.table,
+    "fields": fields.table,
     "startup": startup.table,
     "import": importing.table,
     "switching": switching.table,

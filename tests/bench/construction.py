@@ -75,12 +75,12 @@ def table(rounds: int = 150) -> list[str]:
     with contextlib.ExitStack() as stack:
         caught, cases = {}, {}
         for variant in VARIANTS:
-            worker = stack.enter_context(_worker(variant))
-            caught[variant] = json.loads(worker.stdout.readline() or "null")
+            process = stack.enter_context(worker(WORKER.format(setup=VARIANTS[variant])))
+            caught[variant] = json.loads(process.stdout.readline() or "null")
             if caught[variant] is None:
                 print(f"{variant} cannot be applied and is left out", file=sys.stderr)
             else:
-                cases[variant] = _turn(worker)
+                cases[variant] = turn(process)
         rows = harness.side_by_side(cases, rounds)
     first, under, *lines = harness.table('`LoraConfig(task_type="CAUSAL_LM")`', rows)
     marks = [" | ".join("caught" if mark else "silent" for mark in caught[row.name]) for row in rows]
@@ -94,15 +94,17 @@ def table(rounds: int = 150) -> list[str]:
     ]
 
 
-def _worker(variant: str) -> subprocess.Popen[str]:
-    code = WORKER.format(setup=VARIANTS[variant])
+def worker(code: str) -> subprocess.Popen[str]:
+    """Start a process that runs a program and then measures as often as it is told."""
     return subprocess.Popen([sys.executable, "-c", code], stdin=-1, stdout=-1, text=True)
 
 
-def _turn(worker: subprocess.Popen[str]) -> Callable[[], float]:
+def turn(process: subprocess.Popen[str]) -> Callable[[], float]:
+    """Return a function that has the process measure once."""
+
     def run() -> float:
-        worker.stdin.write(f"{TURN}\n")
-        worker.stdin.flush()
-        return float(worker.stdout.readline())
+        process.stdin.write(f"{TURN}\n")
+        process.stdin.flush()
+        return float(process.stdout.readline())
 
     return run
