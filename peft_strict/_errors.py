@@ -96,6 +96,7 @@ class MisfitError(_Report, ValueError):
         model_class: The name of the base model's class.
         config_class: The name of the config class.
         fix: The text to write instead, such as ``task_type="SEQ_CLS"``.
+        source: The folder or name of the adapter that was being loaded, or ``None``.
     """
 
     code: str = ""
@@ -103,6 +104,7 @@ class MisfitError(_Report, ValueError):
     model_class: str = ""
     config_class: str = ""
     fix: str = ""
+    source: Optional[str] = None
 
 
 class RoundTripError(_Report, ValueError):

@@ -121,8 +121,7 @@ def _quiet(words: list[str]) -> list[str]:
 
 def _ci_line(part: str) -> str:
     lines = (page.REPOSITORY / ".ci" / "run").read_text().splitlines()
-    (line,) = (line for line in lines if line.startswith('"$venv') and part in line)
-    return line
+    return next(line for line in lines if line.startswith('"$venv') and part in line)
 
 
 def _installed_by(command: str) -> tuple[str, list[str]]:

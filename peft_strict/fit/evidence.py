@@ -84,13 +84,15 @@ def is_new(found: Found, *, rewritten: bool) -> Optional[bool]:
         return False
     siblings = inside(found.module, "_parameters").values()
     # Loading fills a module as a whole: where only this one has no mark, something has replaced it since.
-    if any(is_loaded(sibling) for sibling in siblings) or _PARAMETRISED in found.path or not is_plain(found.parameter):
+    if any(is_loaded(sibling) for sibling in siblings) or _PARAMETRISED in found.path:
+        return None
+    if not is_plain(found.parameter) or read(found.parameter, "is_meta") is not False:  # offloaded ones are on meta
         return None
     writes = _writes(found.parameter)
-    # What initialisation draws, it writes in place; data that came from elsewhere need not be written at all.
-    if writes < 1 or (rewritten and writes > 1) or _has_learnt(found.module):
-        return None
-    return True
+    # What initialisation draws, it writes in place, and a constructor of torch once: data that came from elsewhere
+    # need not be written at all, and what is written again may have been loaded by hand, or trained.
+    most = 1 if rewritten or not _is_initialised(found.module) else sys.maxsize
+    return True if 1 <= writes <= most and not _has_learnt(found.module) else None
 
 
 def is_plain(parameter: object) -> bool:
@@ -116,13 +118,18 @@ def _writes(parameter: object) -> int:
     return count if isinstance(count, int) else 0
 
 
+def _is_initialised(module: object) -> bool:
+    """Whether transformers has initialised a module, which it marks, too, whatever came after."""
+    return read(module, "_is_hf_initialized") is True
+
+
 def _has_learnt(module: object) -> bool:
     """Whether the bias of a module that transformers has initialised is not as it was then: it starts with zeros.
 
     Measured on the new modules of all kinds in tests/fit/model_zoo.py.
     """
     bias = inside(module, "_parameters").get("bias")
-    if bias is None or inside(module, "_modules") or read(module, "_is_hf_initialized") is not True:
+    if bias is None or inside(module, "_modules") or not _is_initialised(module):
         return False
     try:
         return bool(bias.any())

@@ -1,24 +1,20 @@
 """The facts about a live model and a config that the misfit rule asks for.
 
-Which parameters are new, `evidence` tells from the marks of transformers >= 5. Without such marks
-``config.architectures`` tells: it keeps the class that the checkpoint was saved from.
-
 Nothing here raises: models are foreign code, so each access is guarded, and what cannot be read counts as unknown.
-Only the direct children outside of the base model are walked, so the cost does not grow with the model.
 """
 
 from __future__ import annotations
 
 import inspect
-import itertools
 import sys
 from typing import TYPE_CHECKING, Optional
 
 from ..releases.live import added_modules, is_own, live_release
-from . import evidence, rule
-from .evidence import inside, is_loaded, parameters, read
+from . import rule
+from .evidence import read
 from .forward import collides, forward_of, parameters_of
-from .kinds import kinds_of
+from .heads import Head, head_of
+from .kinds import auto_class, kinds_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,12 +24,18 @@ _GENERATING = {"PeftModelForCausalLM", "PeftModelForSeq2SeqLM"}
 _READ = {"prepare_inputs_for_generation", "_prepare_encoder_decoder_kwargs_for_generation"}
 # Where the configs of transformers' quantisers name the modules to leave alone (read in 5.23).
 _SKIPPING = ("llm_int8_skip_modules", "modules_to_not_convert", "skip_modules")
-# A quantised or offloaded base may have lost some marks; one that has none among its first ones has none at all.
-_ENOUGH = 64
+
+_LONGEST_NAME = 200
 
 
 def find_misfit(
-    model: object, config: object, *, wrapper: Optional[type], adds: Sequence[str], supported: Sequence[str]
+    model: object,
+    config: object,
+    *,
+    wrapper: Optional[type],
+    adds: Sequence[str],
+    supported: Sequence[str],
+    source: Optional[str] = None,
 ) -> Optional[rule.Misfit]:
     """Say whether this config's task type does not fit this model.
 
@@ -44,19 +46,29 @@ def find_misfit(
             one, or where ``get_peft_model`` finds no class for the task type.
         adds: The names that building ``wrapper`` adds to ``modules_to_save``.
         supported: The task types of the installed PEFT.
+        source: Where the adapter is being loaded from; ``None`` where a new one is made.
 
     Returns:
         The first misfit of the decision table, or ``None``. Unknown models get no opinion, and nothing raises.
     """
-    return rule.judge(gather(model, config, wrapper=wrapper, adds=adds, supported=supported))
+    return rule.judge(gather(model, config, wrapper=wrapper, adds=adds, supported=supported, source=source))
 
 
 def gather(
-    model: object, config: object, *, wrapper: Optional[type], adds: Sequence[str], supported: Sequence[str]
+    model: object,
+    config: object,
+    *,
+    wrapper: Optional[type],
+    adds: Sequence[str],
+    supported: Sequence[str],
+    source: Optional[str] = None,
 ) -> rule.Facts:
     """Collect the facts; the arguments are those of `find_misfit`."""
     kinds, exact = kinds_of(type(model))
-    head, marked = _head_of(model) if kinds & rule.CLASSIFIERS and _saves_as_peft(wrapper, config) else ((), False)
+    training = read(config, "inference_mode") is not True
+    head = head_of(model, kinds) if training and _saves_as_peft(wrapper, config) else Head()
+    task_type = _text(read(config, "task_type"))
+    lacks = _lacks(wrapper, model)
     listed = _listed(config)
     reach = _has(config, "modules_to_save") or _adds_always_reach()
     passed = _passed(wrapper, model, config)
@@ -66,20 +78,25 @@ def gather(
     return rule.Facts(
         model_class=type(model).__name__,
         config_class=type(config).__name__,
-        task_type=_text(read(config, "task_type")),
+        task_type=task_type,
+        ineffective=_ineffective(config) if task_type is None else None,
         supported=tuple(supported),
         kinds=kinds,
         exact=exact,
         encoder_decoder=read(read(model, "config"), "is_encoder_decoder") is True,
         prompt_learning=_is_prompt_learning(config),
         untyped=wrapper is None or wrapper.__name__ == "PeftModel",
-        training=read(config, "inference_mode") is not True,
-        lacks=_lacks(wrapper, model),
-        head=head,
-        marked=marked,
-        keeps_out=_keeps_out(model) if head else "",
+        training=training,
+        source=source,
+        base_name=_name_of_base(model, config),
+        auto_class=auto_class(read(model, "config"), rule.kinds_for(task_type)) if lacks or source else None,
+        lacks=lacks,
+        head=head.weights,
+        marked=head.marked,
+        beside=head.beside,
+        keeps_out=_keeps_out(model) if head.weights else "",
         saved=(*listed, *(adds if reach else ()), *_whole_layers(config)),
-        automatic=_automatic() if head and reach and wrapper is not None else {},
+        automatic=_automatic() if head.weights and reach and wrapper is not None else {},
         listed=tuple(name for name in listed if name not in adds),
         can_save=_has(config, "modules_to_save"),
         refused=forward.refuses(passed),
@@ -100,6 +117,20 @@ def _text(value: object) -> Optional[str]:
     return str.__str__(value) if issubclass(type(value), str) else None
 
 
+def _ineffective(config: object) -> Optional[str]:
+    """Return the task type that stands in the config's class but is no field of it, so that configs do not have it."""
+    cls = type(config)
+    written = _text(read(cls, "task_type"))
+    parameter = (parameters_of(cls.__init__) or {}).get("task_type") if written else None
+    return written if parameter is not None and parameter.default is None else None
+
+
+def _name_of_base(model: object, config: object) -> Optional[str]:
+    """Return what the base model is loaded from, as the adapter or the model itself tells."""
+    names = (read(config, "base_model_name_or_path"), read(read(model, "config"), "_name_or_path"))
+    return next((name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME), None)
+
+
 def _names(cls: type) -> set[str]:
     return {base.__name__ for base in cls.__mro__}
 
@@ -108,42 +139,11 @@ def _package(thing: object) -> str:
     return str(read(thing, "__module__")).partition(".")[0]
 
 
-def _head_of(model: object) -> tuple[tuple[rule.Weight, ...], bool]:
-    """Return the parameters outside of the base model, and whether each one is known to be new or not.
-
-    Empty where the base model is not a direct child under its usual name: what is head is then unknown.
-    """
-    children = inside(model, "_modules")
-    base = _text(read(model, "base_model_prefix"))
-    if base is None or base not in children:
-        return (), False
-    found = [one for name, child in children.items() if name != base for one in parameters(child, name)]
-    first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
-    marked = any(is_loaded(one.parameter) for one in first)
-    if marked and not any(read(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
-        rewritten = evidence.is_rewritten(first)
-        return tuple(_weight(one, evidence.is_new(one, rewritten=rewritten)) for one in found), True
-    fresh = _not_in_checkpoint(model)
-    return tuple(_weight(one, fresh) for one in found), False
-
-
-def _weight(found: evidence.Found, fresh: Optional[bool]) -> rule.Weight:
-    return rule.Weight(found.path, fresh, evidence.is_quantised(found.module))
-
-
 def _keeps_out(model: object) -> str:
     """Return how to keep modules out of quantisation where the model is loaded, as far as its config tells."""
     config = read(read(model, "config"), "quantization_config")
     named = next((name for name in _SKIPPING if _has(config, name)), "") if config is not None else ""
     return f"{type(config).__name__}({named}=[{{}}])" if named else ""
-
-
-def _not_in_checkpoint(model: object) -> Optional[bool]:
-    """Whether the checkpoint was saved from another class than this one, so that it has no head for it."""
-    classes = read(read(model, "config"), "architectures")
-    if not isinstance(classes, (list, tuple)) or not classes:
-        return None
-    return _names(type(model)).isdisjoint(name for name in classes if isinstance(name, str))
 
 
 def _saves_as_peft(wrapper: Optional[type], config: object) -> bool:

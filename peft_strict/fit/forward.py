@@ -5,9 +5,10 @@ from __future__ import annotations
 import ast
 import functools
 import inspect
-import textwrap
 import types
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from .source import definition_of, function_of, path_of, plain
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -64,7 +65,7 @@ def _without_annotations(function: Any) -> Any:
 
 def forward_of(model: object) -> Forward:
     """Describe the model's ``forward``; the one in its ``__dict__`` if it was replaced there."""
-    function = _function_of(model)
+    function = function_of(model)
     if getattr(function, "__name__", "") == "_forward_unimplemented":  # a container, never called
         return Forward()
     parameters = parameters_of(function)
@@ -86,18 +87,11 @@ def collides(model: object, keywords: Collection[str]) -> bool:
     them, counts as not colliding.
     """
     inputs = frozenset(keyword for keyword in keywords if not _is_output(keyword))
-    return _collides(model, _function_of(model), inputs, _DEEPEST)
+    return _collides(model, function_of(model), inputs, _DEEPEST)
 
 
 def _is_output(keyword: str) -> bool:
     return keyword == "return_dict" or keyword.startswith("output_")
-
-
-def _function_of(module: object) -> Any:
-    try:
-        return vars(module).get("forward") or getattr(type(module), "forward", None)
-    except Exception:  # a foreign __getattribute__: nothing is known of such a model
-        return None
 
 
 class _Call(NamedTuple):
@@ -109,7 +103,7 @@ class _Call(NamedTuple):
 
 
 def _collides(module: Any, function: Any, keywords: frozenset[str], depth: int) -> bool:
-    function = _plain(function)
+    function = plain(function)
     parameters = parameters_of(function)
     if parameters is None or not keywords or not depth:
         return False
@@ -127,29 +121,16 @@ def _resolve(module: Any, path: tuple[str, ...]) -> tuple[Any, Any]:
     for step, name in enumerate(path):
         inner = vars(module).get("_modules", {}).get(name)
         if inner is None:
-            return module, _plain(getattr(type(module), name, None)) if step == len(path) - 1 else None
+            return module, plain(getattr(type(module), name, None)) if step == len(path) - 1 else None
         module = inner
-    return module, _plain(type(module).forward)
-
-
-def _plain(function: Any) -> Any:
-    """Return the Python function under decorators and a binding; ``None`` if it is not one."""
-    try:
-        function = inspect.unwrap(getattr(inspect.unwrap(function), "__func__", function))
-    except ValueError:  # decorators in a circle
-        return None
-    return function if inspect.isfunction(function) else None
+    return module, plain(type(module).forward)
 
 
 @functools.lru_cache(maxsize=64)
 def _handing_on(function: Any) -> tuple[_Call, ...]:
     """Return the calls in this function that hand its ``**kwargs`` on as they are."""
-    try:
-        tree = ast.parse(textwrap.dedent(inspect.getsource(function)))
-    except (OSError, SyntaxError, TypeError):  # no source at hand, as in a notebook or a compiled module
-        return ()
-    definition = tree.body[0]
-    if not isinstance(definition, ast.FunctionDef) or definition.args.kwarg is None:
+    definition = definition_of(function)
+    if definition is None or definition.args.kwarg is None:
         return ()
     return tuple(_calls(definition, definition.args.kwarg.arg))
 
@@ -157,16 +138,7 @@ def _handing_on(function: Any) -> tuple[_Call, ...]:
 def _calls(definition: ast.FunctionDef, star: str) -> Iterator[_Call]:
     for node in ast.walk(definition):
         if isinstance(node, ast.Call):
-            path = _path(node.func)
+            path = path_of(node.func)
             starred = [k.value for k in node.keywords if k.arg is None]
             if path and any(isinstance(value, ast.Name) and value.id == star for value in starred):
                 yield _Call(path, len(node.args), frozenset(k.arg for k in node.keywords if k.arg))
-
-
-def _path(node: ast.expr) -> tuple[str, ...]:
-    """Return the names after ``self`` in ``self.model.decoder``; empty for anything else."""
-    names: list[str] = []
-    while isinstance(node, ast.Attribute):
-        names.append(node.attr)
-        node = node.value
-    return tuple(reversed(names)) if isinstance(node, ast.Name) and node.id == "self" else ()

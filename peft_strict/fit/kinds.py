@@ -15,7 +15,7 @@ from . import rule
 
 if TYPE_CHECKING:
     import types
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
 _NAME = re.compile(r"MODEL_(?:FOR_)?(?P<task>\w*?)_?(?:MAPPING_NAMES|MAPPING|NAMES)")
 # First match wins. PRETRAINING and WITH_LM_HEAD are catch-alls and say nothing.
@@ -84,6 +84,27 @@ def kinds_of(cls: type) -> tuple[frozenset[str], bool]:
             if kinds:
                 return (kinds - {rule.HEADLESS}) or kinds, base is cls
     return frozenset(), False
+
+
+def auto_class(config: object, kinds: Iterable[str]) -> Optional[str]:
+    """Return the name of the ``AutoModel`` class that loads a model of the first of these kinds for such a config.
+
+    Args:
+        config: A model's config; its class is looked for in the registries.
+        kinds: The kinds that are right, the best one first.
+
+    Returns:
+        A name such as ``AutoModelForCausalLM``; ``None`` where transformers has no such model.
+    """
+    registries = _registries()
+    if registries is None:
+        return None
+    for kind in kinds:
+        for other, mapping in registries.live:
+            if other == kind and type(config) in mapping:
+                classes = [cls for cls in vars(registries.module).values() if isinstance(cls, type)]
+                return next((cls.__name__ for cls in classes if vars(cls).get("_model_mapping") is mapping), None)
+    return None
 
 
 def _package(cls: type) -> str:

@@ -11,8 +11,10 @@ A misfit is a valid ``task_type`` that does not fit the base model. The codes, i
 - L1: the adapter would name the wrong task; training is not affected.
 
 The rule was shaped on 581 measured combinations and checked on model kinds it had not seen
-(``tests/fit/test_misfit.py`` repeats the measurement). Heads inside of the base model are not seen, and neither is a
-head that is trained or saved by other means than PEFT.
+(``tests/fit/test_misfit.py`` repeats the measurement). What is new inside of the base model is not seen, but for
+poolers, and neither is a head that is trained or saved by other means than PEFT.
+
+Where an adapter is loaded, its task type is not the user's to write: the advice is what to load it on.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ _TYPED = (CAUSAL_LM, SEQ_2_SEQ_LM, SEQ_CLS, TOKEN_CLS, QUESTION_ANS)
 TEXTLESS = frozenset({SPEECH, DUAL})
 CLASSIFIERS = frozenset({SEQ_CLS, TOKEN_CLS, QUESTION_ANS, OTHER_CLS})
 _LANGUAGE = frozenset({CAUSAL_LM, SEQ_2_SEQ_LM, MASKED_LM})
-_GENERATORS = _LANGUAGE | {MULTIMODAL, SPEECH}
+GENERATORS = _LANGUAGE | {MULTIMODAL, SPEECH}
 _LONGEST_LIST = 3
 _NEW = "was not loaded from the checkpoint"  # what is known; it may have got its weights in another way
 
@@ -45,11 +47,13 @@ class Weight(NamedTuple):
         path: Its name in the model, such as ``classifier.dense.weight``.
         fresh: Whether it is newly initialised (``True``), came with the checkpoint (``False``), or neither is known.
         quantised: Whether its module is stored in a way that cannot be trained.
+        unit: The module to save it with, if that is not the direct child of the model that it is in.
     """
 
     path: str
     fresh: Optional[bool]
     quantised: bool = False
+    unit: str = ""
 
 
 class Facts(NamedTuple):
@@ -59,6 +63,7 @@ class Facts(NamedTuple):
         model_class: The name of the base model's class.
         config_class: The name of the config's class.
         task_type: The task type of the config.
+        ineffective: A task type that stands in the config's class and does not reach its configs.
         supported: The task types of the installed PEFT.
         kinds: What the model is, from transformers' registries; empty if it is in none.
         exact: Whether its own class is in a registry, not only one it derives from.
@@ -66,9 +71,14 @@ class Facts(NamedTuple):
         prompt_learning: Whether the method learns a soft prompt.
         untyped: Whether no ``PeftModel`` class for one task is around the model.
         training: Whether the adapter is to be trained.
+        source: Where the adapter is being loaded from; ``None`` where a new one is made.
+        base_name: What the base model is loaded from.
+        auto_class: The class that loads a model for this task type, where that is asked for and transformers has one.
         lacks: What PEFT's class for this task type reads from the model at once and the model does not have.
-        head: The parameters outside of the base model, of classifiers only.
+        head: The parameters outside of the base model, of classifiers; of other models the new modules beside what was
+            loaded.
         marked: Whether ``fresh`` is about each parameter on its own, not about the head as a whole.
+        beside: Whether the head is such new modules.
         keeps_out: How to keep modules out of quantisation, with ``{}`` for their names; empty if that is not known.
         saved: The module names under which this config and PEFT train and save whole modules.
         automatic: The names each task type adds to them by itself.
@@ -82,6 +92,7 @@ class Facts(NamedTuple):
     model_class: str
     config_class: str
     task_type: Optional[str]
+    ineffective: Optional[str]
     supported: Collection[str]
     kinds: frozenset[str]
     exact: bool
@@ -89,9 +100,13 @@ class Facts(NamedTuple):
     prompt_learning: bool
     untyped: bool
     training: bool
+    source: Optional[str]
+    base_name: Optional[str]
+    auto_class: Optional[str]
     lacks: Optional[str]
     head: tuple[Weight, ...]
     marked: bool
+    beside: bool
     keeps_out: str
     saved: tuple[str, ...]
     automatic: Mapping[str, tuple[str, ...]]
@@ -113,6 +128,8 @@ class Misfit(NamedTuple):
         task_type: The task type of the config.
         model_class: The name of the base model's class.
         config_class: The name of the config's class.
+        source: Where the adapter is being loaded from, or ``None``.
+        of_users: Whether the model is of a class that transformers does not know.
     """
 
     code: str
@@ -122,6 +139,8 @@ class Misfit(NamedTuple):
     task_type: Optional[str]
     model_class: str
     config_class: str
+    source: Optional[str] = None
+    of_users: bool = False
 
     @property
     def always_error(self) -> bool:
@@ -130,8 +149,12 @@ class Misfit(NamedTuple):
 
     @property
     def warn_only(self) -> bool:
-        """Whether nothing that runs today is lost, so that it is never more than a warning."""
-        return self.code == "L1"
+        """Whether it is never more than a warning.
+
+        So it is where nothing that runs today is lost, and where the user, whose class it is, may train and save the
+        head in another way.
+        """
+        return self.code == "L1" or (self.code == "H2" and self.of_users)
 
 
 def judge(facts: Facts) -> Optional[Misfit]:
@@ -152,6 +175,17 @@ def fitting(facts: Facts) -> Optional[str]:
     if facts.kinds == {HEADLESS} and facts.text_inputs:
         best = _FEATURE
     return best if best in facts.supported else None
+
+
+def kinds_for(task: Optional[str]) -> tuple[str, ...]:
+    """Return the kinds of model that this task type is for, the first one before all."""
+    if task == CAUSAL_LM:
+        return CAUSAL_LM, MULTIMODAL
+    if task == SEQ_2_SEQ_LM:
+        return SEQ_2_SEQ_LM, SPEECH, MULTIMODAL
+    if task == _FEATURE:
+        return (HEADLESS,)
+    return (task,) if task in _TYPED else ()
 
 
 def fits(facts: Facts) -> bool:
@@ -198,14 +232,14 @@ def _m2(facts: Facts) -> str:
 
 
 def _head_at_risk(facts: Facts) -> list[str]:
-    classifier = facts.training and facts.kinds & CLASSIFIERS and not facts.kinds & _GENERATORS
-    return lost(facts, facts.saved) if classifier else []
+    looked_at = facts.beside or (facts.kinds & CLASSIFIERS and not facts.kinds & GENERATORS)
+    return lost(facts, facts.saved) if facts.training and looked_at else []
 
 
 def _h1(facts: Facts) -> str:
     gone = _head_at_risk(facts)
     wrong = not fits(facts) and (facts.task_type in (*_LANGUAGE, QUESTION_ANS) or QUESTION_ANS in facts.kinds)
-    if gone and wrong and _known_new(facts):
+    if gone and wrong and facts.kinds & CLASSIFIERS and _known_new(facts):
         return f"{_naming(facts, gone)} {_NEW}; with this task type PEFT will neither train nor save it."
     return ""
 
@@ -244,6 +278,8 @@ def _l1(facts: Facts) -> str:
     # Both save heads of the same names, and critics and reward models mix them on purpose.
     twins = facts.task_type in (SEQ_CLS, TOKEN_CLS) and facts.kinds & {SEQ_CLS, TOKEN_CLS}
     if typed and not twins and not fits(facts):
+        if facts.source is not None:
+            return "this model is for another task, so that AutoPeftModel fails on it or loads another class."
         return "the adapter will name the wrong task, so that AutoPeftModel fails on it or loads another class later."
     return ""
 
@@ -256,8 +292,17 @@ def _known_new(facts: Facts) -> bool:
 
 
 def _report(code: str, loss: str, facts: Facts) -> Misfit:
-    fix = _unquantised(_fix(code, facts), facts) if code in ("M2", "H1", "H2") else _fix(code, facts)
+    fix = _fix(code, facts)
+    if code in ("M2", "H1", "H2"):
+        fix = _unquantised(fix, facts)
+    if facts.source is not None and code != "M1":
+        fix = _load(code, facts, fix)
     given = f"{facts.config_class}(task_type={facts.task_type!r})"
+    if facts.source is not None:
+        given += f" from {facts.source}"
+        loss = f"the adapter was trained as {facts.task_type}. {loss[0].upper()}{loss[1:]}"
+    elif facts.ineffective is not None:
+        loss += f" The {facts.ineffective} in its class is no field of it, and has no effect."
     advice = f"Write {fix}" if _is_line(fix) else f"Instead, {fix}"
     return Misfit(
         code=code,
@@ -267,6 +312,8 @@ def _report(code: str, loss: str, facts: Facts) -> Misfit:
         task_type=facts.task_type,
         model_class=facts.model_class,
         config_class=facts.config_class,
+        source=facts.source,
+        of_users=not facts.kinds,
     )
 
 
@@ -274,8 +321,13 @@ def _fix(code: str, facts: Facts) -> str:
     """Return what to write: a task type, or none, and the ``modules_to_save`` that keeps the head under it."""
     best = fitting(facts)
     best_keeps = facts.automatic.get(best or "", ())
-    if code == "H2" and fits(facts) and not facts.refused and (not best or lost(facts, (*facts.saved, *best_keeps))):
+    fine = fits(facts) or (facts.beside and not facts.kinds)
+    helps = best and len(lost(facts, (*facts.saved, *best_keeps))) < len(lost(facts, facts.saved))
+    if code == "H2" and fine and not facts.refused and not helps:
         return _writing(facts, "", lost(facts, facts.saved))
+    if code == "M2" and facts.kinds == {HEADLESS} and facts.auto_class:
+        other = f'write task_type="{best}"' if best else "leave task_type out"
+        return f"load the model with {_loading(facts)}, which has the head for it; or, to train another, {other}"
     if best and best != facts.task_type:
         return _writing(facts, f'task_type="{best}"', lost(facts, (*facts.listed, *best_keeps)))
     if code == "M1" and not facts.kinds:
@@ -283,7 +335,26 @@ def _fix(code: str, facts: Facts) -> str:
     saving = _saving(facts, lost(facts, facts.listed))
     # no task type makes prompt learning work with such a model
     leaving = "use LoraConfig without task_type" if facts.prompt_learning else "leave task_type out"
-    return f"{leaving} and write {saving}" if saving else leaving
+    if saving:
+        return f"{leaving} and write {saving}"
+    known = facts.head or facts.marked or not facts.training
+    return leaving if known else f"{leaving} (a new head then has to stand in modules_to_save)"
+
+
+def _load(code: str, facts: Facts, fix: str) -> str:
+    """Return the advice where an adapter is loaded: what to load it on, whose type is what it was trained as."""
+    right = facts.auto_class is not None and not fits(facts)
+    best = f"load it on {_loading(facts)}" if right else "load it on the class that it was trained on"
+    merging = f"merge it there first (merge_and_unload, save_pretrained) and load {facts.model_class} from the result"
+    if code in ("H1", "H2"):
+        return f"{best}; for a new head on top of it, {merging}, for a new adapter with {fix}"
+    if facts.kinds & CLASSIFIERS and code == "M2":
+        return f"{best}; for a classifier on top of it, {merging}"
+    return f"{best}, unless it was trained on {facts.model_class} itself" if code == "L1" else best
+
+
+def _loading(facts: Facts) -> str:
+    return f'{facts.auto_class}.from_pretrained("{facts.base_name}")' if facts.base_name else str(facts.auto_class)
 
 
 def _unquantised(fix: str, facts: Facts) -> str:
@@ -316,16 +387,16 @@ def _saving(facts: Facts, gone: list[str]) -> str:
 
 def _modules(facts: Facts, gone: list[str]) -> list[str]:
     """Return the fewest modules that hold these parameters and no others of the head."""
-    names: dict[str, None] = {}
-    for path in gone:
-        child = path.partition(".")[0]
-        whole = all(weight.path in gone for weight in facts.head if weight.path.partition(".")[0] == child)
-        names[child if whole else path.rpartition(".")[0]] = None
-    return list(names)
+    units = {weight.path: weight.unit or weight.path.partition(".")[0] for weight in facts.head}
+    kept = {unit for path, unit in units.items() if path not in gone}
+    return list(dict.fromkeys(path.rpartition(".")[0] if units[path] in kept else units[path] for path in gone))
 
 
 def _naming(facts: Facts, gone: list[str]) -> str:
-    return f"{'its head' if len(gone) == len(facts.head) else 'part of its head'} ({_listing(_modules(facts, gone))})"
+    named = _listing(_modules(facts, gone))
+    if facts.beside:
+        return named
+    return f"{'its head' if len(gone) == len(facts.head) else 'part of its head'} ({named})"
 
 
 def _listing(names: Collection[str]) -> str:

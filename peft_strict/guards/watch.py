@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextvars
 import dataclasses
+import sys
 import threading
 import weakref
 from typing import TYPE_CHECKING, Any, Optional
@@ -22,6 +23,7 @@ from .._errors import (
 )
 from ..fit.facts import find_misfit
 from ..releases.live import added_modules, instance_dict, task_types, vocabulary
+from ..releases.loading import loaded_from
 from ..values import rule
 from . import report
 from .fields import FieldLook
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .._standby import State
+    from ..fit.rule import Misfit
     from ..releases.live import Release
 
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
@@ -81,6 +84,7 @@ class Watch:
         self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
         self._headless: dict[int, weakref.ref[Any]] = {}
         self._meeting = threading.local()
+        self._mislabelled: set[tuple[str, Optional[str]]] = set()
 
     @property
     def active(self) -> bool:
@@ -219,9 +223,14 @@ class Watch:
 
     def _misfit(self, model: Any, config: Any, wrapper: Optional[type]) -> Optional[Exception]:
         misfit = find_misfit(
-            model, config, wrapper=wrapper, adds=added_modules(wrapper), supported=self.release.supported
+            model,
+            config,
+            wrapper=wrapper,
+            adds=added_modules(wrapper),
+            supported=self.release.supported,
+            source=loaded_from(sys._getframe()),
         )
-        if misfit is None:
+        if misfit is None or self._was_told_in_training(misfit):
             return None
         if misfit.code in ("H1", "H2") and self.state.misfit != "ignore":
             key = id(model)
@@ -235,7 +244,14 @@ class Watch:
         if self.state.misfit == "ignore":
             return None
         if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
-            return MisfitError(misfit.message, code=misfit.code, fix=misfit.fix, task_type=misfit.task_type, **names)
+            return MisfitError(
+                misfit.message,
+                code=misfit.code,
+                fix=misfit.fix,
+                task_type=misfit.task_type,
+                source=misfit.source,
+                **names,
+            )
         return report.warn(MisfitWarning(misfit.message, code=misfit.code, fix=misfit.fix))
 
     def was_headless(self, model: Any) -> bool:
@@ -244,6 +260,16 @@ class Watch:
         inner = getattr(below, "model", model)
         known = self._headless.get(id(inner))
         return known is not None and known() is inner
+
+    def _was_told_in_training(self, misfit: Misfit) -> bool:
+        """Whether an adapter is being loaded that names a wrong task as one did that this program has trained."""
+        if misfit.code != "L1":
+            return False
+        key = (misfit.model_class, misfit.task_type)
+        if misfit.source is None:
+            self._mislabelled.add(key)
+            return False
+        return key in self._mislabelled
 
 
 def _same(config: Any, other: Any) -> bool:

@@ -25,9 +25,9 @@ BY_TASK = {
 
 _USUAL = {
     **dict.fromkeys(("exact", "training", "can_save", "text_inputs"), True),
-    **dict.fromkeys(("encoder_decoder", "prompt_learning", "collides"), False),
+    **dict.fromkeys(("encoder_decoder", "prompt_learning", "collides", "beside"), False),
     **dict.fromkeys(("head", "listed", "refused"), ()),
-    "lacks": None,
+    **dict.fromkeys(("lacks", "ineffective", "source", "base_name", "auto_class")),
     "keeps_out": "",
 }
 
@@ -56,6 +56,11 @@ def answer(given: Facts) -> Optional[str]:
     return f"{found.code}: {found.fix}" if found else None
 
 
+POOLER = Weight("bert.pooler.dense.weight", True, unit="bert.pooler")
+PACKED = (Weight("score.weight", True, quantised=True),)
+_SPAN = 'H1: task_type="QUESTION_ANS"'
+_QUANTISED = "quantisation, since a quantised head cannot be trained, and write "
+NEW_HEADS = " (a new head then has to stand in modules_to_save)"
 PROMPT = {"prompt_learning": True}
 NO_GENERATION = {"lacks": "prepare_inputs_for_generation"}
 TEXTLESS = {"text_inputs": False, "collides": True}
@@ -76,16 +81,27 @@ ROWS: list[tuple[Facts, Optional[str]]] = [
     # M2
     (facts("SEQ_CLS", "CAUSAL_LM", head=NEW, **NO_GENERATION), 'M2: task_type="SEQ_CLS"'),
     (facts("SEQ_CLS", "CAUSAL_LM", head=LOADED, **NO_GENERATION, training=False), 'M2: task_type="SEQ_CLS"'),
-    (facts("", "SEQ_2_SEQ_LM", **NO_GENERATION), "M2: leave task_type out"),
+    (facts("", "SEQ_2_SEQ_LM", **NO_GENERATION), f"M2: leave task_type out{NEW_HEADS}"),
     (facts("HEADLESS", "CAUSAL_LM", **NO_GENERATION), 'M2: task_type="FEATURE_EXTRACTION"'),
-    (facts("HEADLESS", "CAUSAL_LM", **NO_GENERATION, text_inputs=False), "M2: leave task_type out"),
+    (facts("HEADLESS", "CAUSAL_LM", **NO_GENERATION, text_inputs=False), f"M2: leave task_type out{NEW_HEADS}"),
     (
         facts("OTHER_CLS", "CAUSAL_LM", head=NEW, **NO_GENERATION),
         'M2: leave task_type out and write modules_to_save=["score"]',
     ),
-    (facts("MASKED_LM", "SEQ_2_SEQ_LM", lacks="_private"), "M2: leave task_type out"),
+    (facts("MASKED_LM", "SEQ_2_SEQ_LM", lacks="_private"), f"M2: leave task_type out{NEW_HEADS}"),
     (facts("SEQ_2_SEQ_LM", "SEQ_2_SEQ_LM", lacks="_private"), None),
     (facts("", "SEQ_2_SEQ_LM", lacks="_private"), None),
+    (facts("", "SEQ_2_SEQ_LM", **NO_GENERATION, marked=True), "M2: leave task_type out"),
+    (facts("", "CAUSAL_LM", **NO_GENERATION, training=False), "M2: leave task_type out"),
+    (
+        facts("HEADLESS", "CAUSAL_LM", **NO_GENERATION, auto_class="AutoModelForCausalLM", base_name="some/base"),
+        'M2: load the model with AutoModelForCausalLM.from_pretrained("some/base"), which has the head for it; or, to '
+        'train another, write task_type="FEATURE_EXTRACTION"',
+    ),
+    (
+        facts("HEADLESS", "CAUSAL_LM", **NO_GENERATION, auto_class="AutoModelForX", text_inputs=False),
+        "M2: load the model with AutoModelForX, which has the head for it; or, to train another, leave task_type out",
+    ),
     # unknown classes
     (facts("", "SEQ_CLS"), None),
     (facts("", "CAUSAL_LM"), None),
@@ -154,24 +170,55 @@ ROWS: list[tuple[Facts, Optional[str]]] = [
     (facts("MULTIMODAL OTHER_CLS", None, head=NEW), None),
     (facts("SPEECH OTHER_CLS", None, head=NEW), None),
     (facts("OTHER", None, head=NEW), None),
+    # new modules beside what was loaded, whatever the kind
+    (facts("CAUSAL_LM", "CAUSAL_LM", head=NEW, beside=True), 'H2: modules_to_save=["score"]'),
+    (
+        facts("CAUSAL_LM", "QUESTION_ANS", head=NEW, beside=True),
+        'H2: task_type="CAUSAL_LM", modules_to_save=["score"]',
+    ),
+    (facts("CAUSAL_LM", "SEQ_CLS", head=NEW, beside=True), 'L1: task_type="CAUSAL_LM", modules_to_save=["score"]'),
+    (facts("OTHER", None, head=DEEP, beside=True), 'H2: modules_to_save=["classifier"]'),
+    (facts("", None, head=NEW, beside=True), 'H2: modules_to_save=["score"]'),
+    (facts("", "TOKEN_CLS", head=DEEP[:1], beside=True), None),
+    (facts("", "CAUSAL_LM", head=NEW, beside=True), 'H2: modules_to_save=["score"]'),
+    (
+        facts("", "FEATURE_EXTRACTION", head=NEW, beside=True, refused=("labels",)),
+        'H2: leave task_type out and write modules_to_save=["score"]',
+    ),
+    (facts("QUESTION_ANS", "CAUSAL_LM", head=(Weight("qa_outputs.bias", True),), beside=True), _SPAN),
+    (facts("CAUSAL_LM", None, head=NEW, beside=True, training=False), None),
+    # a pooler inside of the base model
+    (facts("SEQ_CLS", "SEQ_CLS", head=(*NEW, POOLER)), 'H2: modules_to_save=["bert.pooler"]'),
+    (facts("SEQ_CLS", None, head=(*NEW, POOLER)), 'H2: task_type="SEQ_CLS", modules_to_save=["bert.pooler"]'),
+    (facts("SEQ_CLS", "SEQ_CLS", head=(*NEW, POOLER), listed=("pooler",)), None),
+    (
+        facts("SEQ_CLS", "QUESTION_ANS", head=(*NEW, POOLER)),
+        'H1: task_type="SEQ_CLS", modules_to_save=["bert.pooler"]',
+    ),
+    # quantised heads
+    (facts("SEQ_CLS", None, head=PACKED), f'H2: keep `score` out of {_QUANTISED}task_type="SEQ_CLS"'),
+    (
+        facts("SEQ_CLS", None, head=PACKED, keeps_out="Config(skip=[{}])"),
+        f'H2: load the model with Config(skip=["score"]), {_QUANTISED[14:]}task_type="SEQ_CLS"',
+    ),
     # P1
     (facts("CAUSAL_LM", "SEQ_CLS", **PROMPT), 'P1: task_type="CAUSAL_LM"'),
     (facts("SEQ_2_SEQ_LM MASKED_LM", "CAUSAL_LM", **PROMPT), 'P1: task_type="SEQ_2_SEQ_LM"'),
-    (facts("MASKED_LM", "QUESTION_ANS", **PROMPT), "P1: use LoraConfig without task_type"),
+    (facts("MASKED_LM", "QUESTION_ANS", **PROMPT), f"P1: use LoraConfig without task_type{NEW_HEADS}"),
     (facts("CAUSAL_LM", "SEQ_CLS", **PROMPT, training=False), 'P1: task_type="CAUSAL_LM"'),
     (facts("CAUSAL_LM", "SEQ_CLS", **PROMPT, exact=False), None),
     (facts("CAUSAL_LM", "FEATURE_EXTRACTION", **PROMPT), None),
     (facts("MULTIMODAL", "CAUSAL_LM", **PROMPT), None),
     # S1
-    (facts("", "SEQ_CLS", refused=("labels",)), "S1: leave task_type out"),
+    (facts("", "SEQ_CLS", refused=("labels",)), f"S1: leave task_type out{NEW_HEADS}"),
     (facts("CAUSAL_LM", "QUESTION_ANS", refused=("start_positions",)), 'S1: task_type="CAUSAL_LM"'),
     (facts("HEADLESS", "SEQ_CLS", refused=("labels",)), 'S1: task_type="FEATURE_EXTRACTION"'),
-    (facts("CAUSAL_LM", "CAUSAL_LM", refused=("inputs_embeds",)), "S1: leave task_type out"),
-    (facts("", "SEQ_CLS", refused=("labels",), **PROMPT), "S1: use LoraConfig without task_type"),
+    (facts("CAUSAL_LM", "CAUSAL_LM", refused=("inputs_embeds",)), f"S1: leave task_type out{NEW_HEADS}"),
+    (facts("", "SEQ_CLS", refused=("labels",), **PROMPT), f"S1: use LoraConfig without task_type{NEW_HEADS}"),
     (facts("", "SEQ_CLS", refused=("labels",), training=False), None),
     # T1
-    (facts("SPEECH", "SEQ_2_SEQ_LM", encoder_decoder=True, **TEXTLESS), "T1: leave task_type out"),
-    (facts("DUAL", "FEATURE_EXTRACTION", **TEXTLESS), "T1: leave task_type out"),
+    (facts("SPEECH", "SEQ_2_SEQ_LM", encoder_decoder=True, **TEXTLESS), f"T1: leave task_type out{NEW_HEADS}"),
+    (facts("DUAL", "FEATURE_EXTRACTION", **TEXTLESS), f"T1: leave task_type out{NEW_HEADS}"),
     (facts("SPEECH", "SEQ_2_SEQ_LM", encoder_decoder=True, **TEXTLESS, training=False), None),
     (facts("SPEECH MULTIMODAL", "CAUSAL_LM", **TEXTLESS), None),
     (facts("SPEECH", "SEQ_2_SEQ_LM", text_inputs=False), None),
@@ -296,8 +343,8 @@ def test_message() -> None:
     [
         (facts("CAUSAL_LM", "SEQ_CLS"), 'Write task_type="CAUSAL_LM"'),
         (facts("OTHER_CLS", None, head=NEW), 'Write modules_to_save=["score"]'),
-        (facts("", "SEQ_CLS", refused=("labels",)), "Instead, leave task_type out"),
-        (facts("MASKED_LM", "QUESTION_ANS", **PROMPT), "Instead, use LoraConfig without task_type"),
+        (facts("", "SEQ_CLS", refused=("labels",)), f"Instead, leave task_type out{NEW_HEADS}"),
+        (facts("MASKED_LM", "QUESTION_ANS", **PROMPT), f"Instead, use LoraConfig without task_type{NEW_HEADS}"),
     ],
     ids=["a type", "modules", "no type", "another method"],
 )

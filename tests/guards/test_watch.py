@@ -364,7 +364,7 @@ def test_a_misfit_in_each_mode(
     assert all(str(each).startswith(f"peft-strict {code}: ") for each in said)
     for error in raised:
         fix = str(error).partition("Write ")[2]
-        assert vars(error) == {"code": code, "task_type": task_type, "fix": fix, **names}
+        assert vars(error) == {"code": code, "task_type": task_type, "fix": fix, "source": None, **names}
 
 
 def test_a_failed_use_leaves_no_trace(strict: None) -> None:

@@ -1,0 +1,140 @@
+"""What of a model may be lost: the parameters of its head, and which of them are new.
+
+- Of classifiers the head is what stands beside the base model, and a pooler inside of it that ``forward`` reads.
+- Of all other models it is what stands beside what was loaded and is new as a whole: heads for segmentation or
+  forecasting, and what somebody has hung onto a loaded model or put beside one in a module of their own. Marks of
+  transformers 5 have to show both.
+
+The base model is not walked, so the cost does not grow with the model.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+
+from . import evidence, rule
+from .evidence import inside, is_loaded, parameters, read
+from .source import forward_reads_pooled, forward_uses
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+# A quantised or offloaded base may have lost some marks; one that has none among its first ones has none at all.
+_ENOUGH = 64
+_POOLER = "pooler"
+
+
+class Head(NamedTuple):
+    """The head of a model.
+
+    Attributes:
+        weights: Its parameters.
+        marked: Whether the marks of transformers tell which of them are new.
+        beside: Whether these are whole new modules beside what was loaded, not all that is outside of a base model.
+    """
+
+    weights: tuple[rule.Weight, ...] = ()
+    marked: bool = False
+    beside: bool = False
+
+
+def head_of(model: object, kinds: frozenset[str]) -> Head:
+    """Return the head of a model of these kinds; an empty one where nothing is known. Never raises."""
+    base = read(model, "base_model_prefix")
+    children = inside(model, "_modules")
+    if kinds & rule.CLASSIFIERS and not kinds & rule.GENERATORS and isinstance(base, str) and base in children:
+        return _of_classifier(model, base)
+    return _beside_loaded(model, base if isinstance(base, str) else "", kinds)
+
+
+def _of_classifier(model: object, base: str) -> Head:
+    children = inside(model, "_modules")
+    found = [one for name, child in children.items() if name != base for one in parameters(child, name)]
+    first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
+    marked = any(is_loaded(one.parameter) for one in first)
+    if marked and not any(read(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
+        rewritten = evidence.is_rewritten(first)
+        weights = [_weight(one, evidence.is_new(one, rewritten=rewritten)) for one in found]
+        return Head((*weights, *_pooler(model, base, rewritten)), marked=True)
+    fresh = _not_in_checkpoint(model)
+    return Head(tuple(_weight(one, fresh) for one in found))
+
+
+def _pooler(model: object, base: str, rewritten: bool) -> Iterator[rule.Weight]:
+    """Yield the parameters of a new pooler in the base model whose output ``forward`` takes."""
+    pooler = inside(inside(model, "_modules")[base], "_modules").get(_POOLER)
+    found = list(parameters(pooler, f"{base}.{_POOLER}"))
+    if found and _all_new(found, rewritten) and forward_reads_pooled(model, base):
+        yield from (_weight(one, True, unit=f"{base}.{_POOLER}") for one in found)
+
+
+def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
+    children = inside(model, "_modules")
+    first = {name: list(itertools.islice(parameters(child, name), _ENOUGH)) for name, child in children.items()}
+    seen = [one for found in first.values() for one in found]
+    if not any(is_loaded(one.parameter) for one in seen):
+        return Head()
+    rewritten = evidence.is_rewritten(seen)
+    weights: list[rule.Weight] = []
+    for name, child in children.items():
+        if name in (base, _POOLER) or any(is_loaded(one.parameter) for one in first[name]):
+            continue
+        found = list(parameters(child, name))
+        trained = all(read(one.parameter, "requires_grad") is True for one in found)
+        if found and trained and _all_new(found, rewritten) and _counts(model, name, found, kinds):
+            weights += (_weight(one, True) for one in found)
+    return Head(tuple(weights), marked=True, beside=True)
+
+
+def _counts(model: object, name: str, found: Sequence[evidence.Found], kinds: frozenset[str]) -> bool:
+    """Whether it is a loss if a new module stays as it is.
+
+    What the class itself has, ``forward`` has to use; a model without a head has nothing that its user need use. What
+    was hung onto the model later (it has no mark of transformers' initialisation) is there to be used.
+    """
+    if _is_embedding(model, found) or _may_be_missing(model, found):
+        return False
+    if read(inside(model, "_modules")[name], "_is_hf_initialized") is not True:
+        return True
+    return rule.HEADLESS not in kinds and forward_uses(model, name)
+
+
+def _is_embedding(model: object, found: Sequence[evidence.Found]) -> bool:
+    """Whether a module holds the input or output embedding, which PEFT saves by rules of its own."""
+    modules = [one.module for one in found]
+    return any(_call(model, name) in modules for name in ("get_input_embeddings", "get_output_embeddings"))
+
+
+def _call(model: object, name: str) -> Any:
+    try:
+        return getattr(model, name)()
+    except Exception:  # no such method, or one that is not implemented for this model
+        return None
+
+
+def _may_be_missing(model: object, found: Sequence[evidence.Found]) -> bool:
+    """Whether the class says that these may be missing in a checkpoint."""
+    patterns = read(model, "_keys_to_ignore_on_load_missing")
+    try:
+        return any(re.search(pattern, one.path) for pattern in patterns or () for one in found)
+    except Exception:  # not patterns, or no list of them
+        return True
+
+
+def _all_new(found: Sequence[evidence.Found], rewritten: bool) -> bool:
+    return all(evidence.is_new(one, rewritten=rewritten) for one in found)
+
+
+def _weight(found: evidence.Found, fresh: Optional[bool], unit: str = "") -> rule.Weight:
+    return rule.Weight(found.path, fresh, evidence.is_quantised(found.module), unit)
+
+
+def _not_in_checkpoint(model: object) -> Optional[bool]:
+    """Whether the checkpoint was saved from another class than this one, so that it has no head for it."""
+    classes = read(read(model, "config"), "architectures")
+    if not isinstance(classes, (list, tuple)) or not classes:
+        return None
+    names = {base.__name__ for base in type(model).__mro__}
+    return names.isdisjoint(name for name in classes if isinstance(name, str))

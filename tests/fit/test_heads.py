@@ -1,0 +1,279 @@
+"""What is looked at as the head of a model, and of which models: only what is certain to be new and to be used."""
+
+from __future__ import annotations
+
+import tempfile
+from typing import Any, Callable, Optional
+
+import peft
+import pytest
+import torch
+import transformers
+from torch import nn
+
+from peft_strict.fit.heads import head_of
+from peft_strict.fit.kinds import kinds_of
+
+from . import model_zoo as zoo
+from .test_misfit import lora, verdict
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore"),  # those of torch and transformers are not the matter here
+    pytest.mark.skipif(int(transformers.__version__.partition(".")[0]) < 5, reason="transformers < 5 sets no marks"),
+]
+
+
+def modules(model: nn.Module) -> list[str]:
+    """Return the modules that are known to be new, in short."""
+    weights = head_of(model, kinds_of(type(model))[0]).weights
+    return list(dict.fromkeys(weight.unit or weight.path.partition(".")[0] for weight in weights if weight.fresh))
+
+
+def loaded(name: str, checkpoint: str, **sizes: Any) -> nn.Module:
+    """Return a model of a class of transformers, loaded from what another class has saved."""
+    cls, saver = getattr(transformers, name), getattr(transformers, checkpoint)
+    config = cls.config_class(**_SIZES[cls.config_class.__name__])
+    with tempfile.TemporaryDirectory() as folder:
+        saver(config).save_pretrained(folder)
+        return cls.from_pretrained(folder, **sizes)
+
+
+_SIZES: dict[str, dict[str, Any]] = {
+    "BertConfig": zoo.BERT,
+    "LlamaConfig": zoo.LLAMA,
+    "AlbertConfig": {**zoo.BERT, "embedding_size": 16},
+    "LlavaConfig": zoo.LLAVA,
+    "SiglipConfig": zoo.SIGLIP,
+    "SegformerConfig": zoo.ZOO["segformer"].sizes,
+    "PatchTSTConfig": {
+        "d_model": 8,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "ffn_dim": 8,
+        "context_length": 8,
+        "patch_length": 2,
+        "patch_stride": 2,
+        "prediction_length": 3,
+    },
+    "YolosConfig": {
+        **{key: value for key, value in zoo.VIT.items() if key not in ("image_size", "num_labels")},
+        "image_size": [16, 16],
+        "num_detection_tokens": 2,
+    },
+    "T5Config": zoo.T5,
+    "WhisperConfig": zoo.SPEECH,
+}
+
+# -- poolers ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "checkpoint", "expected"),
+    [
+        ("BertForSequenceClassification", "BertForMaskedLM", ["classifier", "bert.pooler"]),
+        ("BertForMultipleChoice", "BertForMaskedLM", ["classifier", "bert.pooler"]),
+        ("AlbertForSequenceClassification", "AlbertForMaskedLM", ["classifier", "albert.pooler"]),
+        ("BertForSequenceClassification", "BertModel", ["classifier"]),
+        ("BertForTokenClassification", "BertForMaskedLM", ["classifier"]),
+        ("BertModel", "BertForMaskedLM", []),
+        ("BertForMaskedLM", "BertModel", []),
+    ],
+)
+def test_poolers(name: str, checkpoint: str, expected: list[str]) -> None:
+    """A new pooler inside of the base model counts where ``forward`` reads it, and nowhere else."""
+    assert modules(loaded(name, checkpoint)) == expected
+
+
+# -- other kinds -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "checkpoint", "expected"),
+    [
+        ("SegformerForSemanticSegmentation", "SegformerForImageClassification", ["decode_head"]),
+        ("SegformerForSemanticSegmentation", "SegformerForSemanticSegmentation", []),
+        ("SiglipForImageClassification", "SiglipModel", ["classifier"]),
+        ("PatchTSTForPrediction", "PatchTSTModel", ["head"]),
+        ("YolosForObjectDetection", "YolosModel", ["class_labels_classifier", "bbox_predictor"]),
+        ("T5ForQuestionAnswering", "T5ForConditionalGeneration", ["qa_outputs"]),
+        ("WhisperForAudioClassification", "WhisperForConditionalGeneration", ["projector", "classifier"]),
+        ("LlamaForCausalLM", "LlamaModel", []),  # the output embedding, which PEFT saves by rules of its own
+        ("LlamaModel", "LlamaForCausalLM", []),
+        ("LlavaForConditionalGeneration", "LlavaForConditionalGeneration", []),
+    ],
+)
+def test_kinds(name: str, checkpoint: str, expected: list[str]) -> None:
+    """Where everything else is marked as loaded, the kind does not matter."""
+    assert modules(loaded(name, checkpoint)) == expected
+
+
+def test_mismatched_sizes() -> None:
+    """A head that was drawn anew because of its size is new."""
+    model = loaded("PatchTSTForPrediction", "PatchTSTForPrediction", prediction_length=5, ignore_mismatched_sizes=True)
+    assert modules(model) == ["head"]
+
+
+@pytest.mark.parametrize("name", zoo.ZOO)
+def test_built_from_a_config(name: str) -> None:
+    """Of a model that was not loaded, nothing is known to be new."""
+    if name in ("mlp", "wrapped_lm"):
+        pytest.skip("not of transformers")
+    kind = zoo.ZOO[name]
+    with torch.device("meta"):
+        model = zoo._find(kind.model)(zoo._find(kind.config)(**kind.sizes))
+    assert modules(model) == []
+
+
+# -- hung onto a model -----------------------------------------------------------------------------------------------
+
+
+class WithRewardHead(transformers.LlavaForConditionalGeneration):
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.rm_head = nn.Linear(32, 1)
+        self.post_init()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        return self.score(super().forward(*args, output_hidden_states=True, **kwargs).hidden_states[-1])
+
+    def score(self, states: torch.Tensor) -> torch.Tensor:
+        return self.rm_head(states)
+
+
+class WithUnusedHead(transformers.LlamaForCausalLM):
+    def __init__(self, config: Any) -> None:
+        super().__init__(config)
+        self.spare = nn.Linear(32, 1)
+        self.post_init()
+
+
+def _reward_model() -> nn.Module:
+    return WithRewardHead.from_pretrained(zoo.checkpoint("llava"))
+
+
+def _hung(model: nn.Module, head: Optional[nn.Module] = None) -> nn.Module:
+    model.score = head or nn.Linear(32, 1)
+    return model
+
+
+def _tuned(model: nn.Module) -> nn.Module:
+    with torch.no_grad():
+        model.score.weight.mul_(2)
+    return model
+
+
+def _by_hand(model: nn.Module) -> nn.Module:
+    model.score.load_state_dict({key: value * 2 for key, value in model.score.state_dict().items()})
+    return model
+
+
+def _frozen(model: nn.Module) -> nn.Module:
+    model.score.requires_grad_(False)
+    return model
+
+
+HUNG: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
+    "onto a language model": (lambda: _hung(zoo.build("llama_lm")), ["score"]),
+    "of several layers": (
+        lambda: _hung(zoo.build("t5"), nn.Sequential(nn.Linear(32, 8), nn.Tanh(), nn.Linear(8, 1))),
+        ["score"],
+    ),
+    "onto a model without a head": (lambda: _hung(zoo.build("llama_base")), ["score"]),
+    "in a subclass": (_reward_model, ["rm_head"]),
+    "in a subclass, unused": (lambda: WithUnusedHead.from_pretrained(zoo.checkpoint("llama_lm")), []),
+    "and trained since": (lambda: _tuned(_hung(zoo.build("llama_lm"))), []),
+    "and loaded by hand": (lambda: _by_hand(_hung(zoo.build("llama_lm"))), []),
+    "and frozen": (lambda: _frozen(_hung(zoo.build("llama_lm"))), []),
+    "that has no weights": (lambda: _hung(zoo.build("llama_lm"), nn.Dropout()), []),
+    "that is one of the model's": (lambda: _hung(model := zoo.build("llama_lm"), model.lm_head), []),
+    "that was loaded": (lambda: _hung(zoo.build("llama_lm"), zoo.build("bert_base")), []),
+    "onto a model from a config": (
+        lambda: _hung(transformers.LlamaForCausalLM(transformers.LlamaConfig(**zoo.LLAMA))),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HUNG)
+def test_hung_onto(case: str) -> None:
+    """A new head that somebody has hung onto a loaded model counts, whatever the model is."""
+    make, expected = HUNG[case]
+    assert modules(make()) == expected
+
+
+# -- modules of the user's own ---------------------------------------------------------------------------------------
+
+
+class Around(nn.Module):
+    """A loaded model and a head."""
+
+    def __init__(self, backbone: nn.Module, **parts: nn.Module) -> None:
+        super().__init__()
+        self.backbone = backbone
+        for name, part in parts.items():
+            self.add_module(name, part)
+
+    def forward(self, **kwargs: Any) -> Any:
+        return self.backbone(**kwargs)
+
+
+def _vision() -> nn.Module:
+    """Return a model that another library has loaded by hand."""
+    part = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
+    part.load_state_dict({key: value * 1 for key, value in part.state_dict().items()})
+    return part
+
+
+AROUND: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
+    "a head": (lambda: Around(zoo.build("llama_lm"), value=nn.Linear(32, 1)), ["value"]),
+    "two heads": (
+        lambda: Around(zoo.build("bert_base"), heads=nn.ModuleDict({"a": nn.Linear(32, 1), "b": nn.Linear(32, 2)})),
+        ["heads"],
+    ),
+    "a new pooler nobody need use": (
+        lambda: Around(loaded("BertModel", "BertForMaskedLM"), head=nn.Linear(32, 1)),
+        ["head"],
+    ),
+    "another model, loaded by hand": (lambda: Around(zoo.build("llama_lm"), vision=_vision()), []),
+    "embeddings that were given": (
+        lambda: Around(zoo.build("llama_lm"), words=nn.Embedding.from_pretrained(torch.ones(3, 2))),
+        [],
+    ),
+    "no loaded model": (lambda: Around(nn.Linear(3, 3), head=nn.Linear(3, 1)), []),
+}
+
+
+@pytest.mark.parametrize("case", AROUND)
+def test_around_a_loaded_model(case: str) -> None:
+    """In a module of the user's own, what stands beside a loaded model and is plainly new counts."""
+    make, expected = AROUND[case]
+    assert modules(make()) == expected
+
+
+def test_around_is_a_warning() -> None:
+    """Of such a module the report is never more than a warning: its user may save the head in another way."""
+    model = Around(zoo.build("llama_lm"), value=nn.Linear(32, 1))
+    found = verdict(model, lora(model, None))
+    assert found is not None
+    assert (found.code, found.fix, found.warn_only) == ("H2", 'modules_to_save=["value"]', True)
+    assert verdict(model, lora(model, None, modules_to_save=["value"])) is None
+    assert verdict(model, lora(model, None, inference_mode=True)) is None
+
+
+def test_resized_embeddings() -> None:
+    """Embeddings that were resized after loading are no new head, tied or not."""
+    for tied in (True, False):
+        config = transformers.LlamaConfig(**zoo.LLAMA, tie_word_embeddings=tied)
+        with tempfile.TemporaryDirectory() as folder:
+            transformers.LlamaForCausalLM(config).save_pretrained(folder)
+            model = transformers.LlamaForCausalLM.from_pretrained(folder)
+        model.resize_token_embeddings(80)
+        assert modules(model) == []
+
+
+def test_a_second_adapter() -> None:
+    """What an earlier adapter has put into the model is not taken for a head."""
+    for name, head in (("llama_lm", []), ("segformer", ["decode_head"])):
+        model = zoo.build(name)
+        peft.get_peft_model(model, lora(model, modules_to_save=["decode_head"] if head else None))
+        assert verdict(model, lora(model), wrapper=peft.PeftModel) is None or head
