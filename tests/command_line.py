@@ -49,10 +49,18 @@ def obey_ctrl_c() -> None:
     signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
-def environment_with(folder: Path, *, pth: bool) -> Path:
-    """Make a virtual environment where peft_strict and all packages of this one are importable; return its Python."""
+def environment_with(folder: Path, *, pth: bool, overlaid: bool = False) -> Path:
+    """Make a virtual environment where peft_strict and all packages of this one are importable; return its Python.
+
+    ``overlaid``: they are in another folder, which the environment reads as site-packages, as under ``uv run --with``.
+    """
     venv.create(folder, with_pip=False, symlinks=True)
     site_packages = Path(sysconfig.get_path("purelib", vars={"base": str(folder), "platbase": str(folder)}))
+    if overlaid:
+        under = folder / "under"
+        under.mkdir()
+        (site_packages / "overlay.pth").write_text(f"import site; site.addsitedir({str(under)!r})")
+        site_packages = under
     packages = [path for path in sys.path if path.endswith("site-packages")]
     (site_packages / "a_paths.pth").write_text("\n".join([str(REPOSITORY), *packages]))
     if pth:

@@ -118,6 +118,15 @@ def replace(path: str, loaded: Loaded, content: bytes) -> None:
         raise UnusableError(f"not fixed: {reason(target, error)}") from error
 
 
+def is_shared(path: str) -> bool:
+    """Whether it is a link into a cache of the Hub (``models--*/blobs``), where all revisions share one file.
+
+    The cache names a file by its content and never loads it again: a change would be there for everybody, for ever.
+    """
+    folder, name = os.path.split(os.path.dirname(os.path.realpath(path)))
+    return name == "blobs" and os.path.isdir(os.path.join(folder, "snapshots"))
+
+
 def _open_private(path: str, flags: int) -> int:
     return os.open(path, flags, 0o600)
 

@@ -110,6 +110,9 @@ class _Checker:
         else:
             advice = "If none of PEFT's task types is your task, write null."
         fixable = meant.task_type is not None or meant.is_none
+        if fixable and adapter_files.is_shared(path):
+            fixable = False
+            advice += " In the cache of the Hub, for all to use: --fix only mends a copy."
         return Finding(path, 0, "task_type", value, meant.task_type, advice, fixable, fixed=False)
 
     def _peft_type(self, path: str, value: object) -> Optional[Finding]:

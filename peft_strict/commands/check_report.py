@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..values.rule import short
@@ -89,9 +90,20 @@ def document(outcome: Outcome) -> dict[str, Any]:
     }
 
 
-def _portable(value: object) -> object:
-    """Return a value that was read from JSON, with text for what JSON has no numbers for (``NaN``, ``Infinity``)."""
-    return json.loads(json.dumps(value), parse_constant=str)
+def _portable(value: object, levels: int = 20) -> object:
+    """Return a value that was read from JSON as JSON can hold and programs can read it.
+
+    Texts stand for what JSON has no numbers for (``NaN``, ``Infinity``) and for what lies deeper than ``levels``.
+    """
+    if isinstance(value, float) and not math.isfinite(value):
+        return json.dumps(value)
+    if not isinstance(value, (list, dict)):
+        return value
+    if not levels:
+        return short(value)
+    if isinstance(value, list):
+        return [_portable(item, levels - 1) for item in value]
+    return {key: _portable(item, levels - 1) for key, item in value.items()}
 
 
 def lines(outcome: Outcome) -> Iterator[str]:

@@ -62,7 +62,9 @@ def main(arguments: Optional[Sequence[str]] = None) -> int:
     try:
         return _dispatch(options)
     except KeyboardInterrupt:
-        complain("interrupted" + ("; every file is whole, fixed or as it was" if "fix" in options else ""))
+        complain(
+            "interrupted" + ("; every file is whole, fixed or as it was" if getattr(options, "fix", False) else "")
+        )
         return 130
 
 

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Optional
 from .. import _standby
 from ..switch import wiring
 from . import probe
-from .console import complain, report, shown
+from .console import Progress, complain, report, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+_PROGRESS_SECONDS = 0.5
 _CHILD = "import sys; sys.path[:] = {path!r}; from peft_strict.commands.probe import main; main(is_strict={strict!r})"
 
 
@@ -41,7 +42,9 @@ def _probes() -> list[dict[str, Any]]:
     """Run both processes side by side, and return what each found."""
     with contextlib.ExitStack() as stack:
         children = [stack.enter_context(_started(is_strict)) for is_strict in (False, True)]
-        return [_result(child) for child in children]
+        progress = Progress()
+        stack.callback(progress.clear)
+        return [_result(child, progress) for child in children]
 
 
 @contextlib.contextmanager
@@ -63,8 +66,13 @@ def _started(is_strict: bool) -> Iterator[subprocess.Popen[str]]:
             child.wait()
 
 
-def _result(child: subprocess.Popen[str]) -> dict[str, Any]:
-    stdout, stderr = child.communicate()
+def _result(child: subprocess.Popen[str], progress: Progress) -> dict[str, Any]:
+    while True:
+        try:
+            stdout, stderr = child.communicate(timeout=_PROGRESS_SECONDS)
+            break
+        except subprocess.TimeoutExpired:
+            progress.show("importing PEFT in two new processes, one of them strict: this can take half a minute")
     try:
         found: dict[str, Any] = json.loads(stdout)
     except ValueError:  # it did not live to write its answer

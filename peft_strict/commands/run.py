@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import runpy
+import shutil
 import subprocess
 import sys
 import types
@@ -74,8 +76,26 @@ def _parsed(arguments: Sequence[str]) -> _Program:
     if not first:
         raise ValueError(f"nothing to run. Usage: {USAGE}")
     if first != "-" and not os.path.exists(first):
-        raise ValueError(f"no such script: {shown(first)}")
+        raise ValueError(f"no such script: {shown(first)}{_hint(first)}")
     return _Program("", first, tuple(rest))
+
+
+def _hint(name: str) -> str:
+    """Say how to run what is no script but a command (``accelerate``) or a module."""
+    hints = []
+    if _is_module(name):
+        hints.append(f"for the module write: run -m {name}")
+    if shutil.which(name):
+        hints.append(f"for the command set the variable: {_standby.VARIABLE}=1 {shown(name)} ...")
+    return f" ({'; '.join(hints)})" if hints else ""
+
+
+def _is_module(name: str) -> bool:
+    """Whether ``-m name`` would run something; found without importing anything."""
+    spec = importlib.util.find_spec(name) if name.isidentifier() and name not in sys.modules else None
+    folders = (spec and spec.submodule_search_locations) or ()
+    is_file = spec is not None and spec.submodule_search_locations is None
+    return is_file or any(os.path.isfile(os.path.join(folder, "__main__.py")) for folder in folders)
 
 
 def _run_anew(program: _Program) -> int:

@@ -40,12 +40,20 @@ def installed() -> Installed:
     It is imported only where its source cannot be read (compiled files only) or does not look as expected.
 
     Raises:
-        ImportError: if there is no PEFT, or it has to be imported and fails to.
+        ImportError: if there is no PEFT, something else of that name is found first (a ``peft.py`` or a ``peft``
+            folder of the user's), or PEFT has to be imported and fails to.
     """
     spec = importlib.util.find_spec("peft")
     if spec is None:
         raise ImportError("PEFT is not installed here")
-    return _from_source(spec) or _from_import()
+    if spec.submodule_search_locations is None:
+        raise ImportError(_not_peft(spec))
+    return _from_source(spec) or _from_import(spec)
+
+
+def _not_peft(spec: importlib.machinery.ModuleSpec) -> str:
+    where = spec.origin or ", ".join(spec.submodule_search_locations or ())
+    return f"`import peft` finds {where!r} first, which is not Hugging Face's PEFT"
 
 
 def _from_source(spec: importlib.machinery.ModuleSpec) -> Optional[Installed]:
@@ -59,12 +67,15 @@ def _from_source(spec: importlib.machinery.ModuleSpec) -> Optional[Installed]:
     return None
 
 
-def _from_import() -> Installed:
+def _from_import(spec: importlib.machinery.ModuleSpec) -> Installed:
     try:
         import peft
     except Exception as error:  # whatever torch and its libraries raise on a broken machine: it is no PEFT we can ask
         raise ImportError(f"PEFT cannot be imported: {error}") from error
-    return _describe(str(peft.__version__), peft.TaskType, peft.PeftType)
+    try:
+        return _describe(str(peft.__version__), peft.TaskType, peft.PeftType)
+    except AttributeError as error:
+        raise ImportError(_not_peft(spec)) from error
 
 
 def _describe(version: str, task_type: type[enum.Enum], peft_type: type[enum.Enum]) -> Installed:

@@ -161,6 +161,20 @@ def test_json_of_what_json_has_no_numbers_for(tmp_path: Path, value: str) -> Non
     assert finding["value"] == json.loads(value, parse_constant=str)
 
 
+@pytest.mark.parametrize("kind", ["[{}]", '{{"a": {}}}'], ids=["lists", "objects"])
+def test_json_of_a_deep_value(tmp_path: Path, kind: str) -> None:
+    """A value that JSON's reader takes, however deep it is, has a report; its depth stands there as a short text."""
+    start, end = kind.format("|").split("|")
+    deep = start * 900 + "1" + end * 900
+    result = check("--json", adapter(tmp_path, f'{{"task_type": {deep}}}'.encode()))
+    assert (result.returncode, result.stderr) == (1, "")
+    value = json.loads(result.stdout)["findings"][0]["value"]
+    for _ in range(20):
+        [value] = value if isinstance(value, list) else value.values()
+    assert isinstance(value, str)
+    assert len(value) < 200
+
+
 def test_long_and_dangerous_texts_are_shown_short_and_quoted(tmp_path: Path) -> None:
     """Neither a value nor a name of a file can flood or drive the terminal."""
     file = adapter(tmp_path / "a\x1b[31m\n", json.dumps({"task_type": "\x1b[2J" + "x" * 100_000}).encode())
@@ -243,6 +257,17 @@ def test_a_fixed_file_loads_in_peft(config: Path) -> None:
     assert (loaded.task_type, loaded.r) == (peft.TaskType.CAUSAL_LM, 5)
 
 
+def test_extended_attributes_are_kept(config: Path) -> None:
+    """The mended file has what the system keeps of a file beside its content."""
+    try:
+        os.setxattr(config, "user.origin", b"a model of mine")
+    except OSError as error:
+        pytest.skip(f"the file system of {config.parent} has no extended attributes: {error}")
+    assert check("--fix", config).returncode == 0
+    assert config.read_bytes() == RIGHT
+    assert os.getxattr(config, "user.origin") == b"a model of mine"
+
+
 @pytest.mark.parametrize("mode", [0o600, 0o640, 0o664, 0o755], ids=oct)
 def test_mode_and_owner_are_kept(config: Path, mode: int) -> None:
     """The mended file has the mode of the old one, and its owner where the system permits."""
@@ -258,7 +283,7 @@ def test_mode_and_owner_are_kept(config: Path, mode: int) -> None:
 
 
 def test_a_link_stays_a_link(config: Path, tmp_path: Path) -> None:
-    """What a symbolic link points to is mended, as in the cache of the Hub; the link stays."""
+    """What a symbolic link points to is mended; the link stays."""
     link = tmp_path / "snapshot" / "adapter_config.json"
     link.parent.mkdir()
     link.symlink_to("../adapter/adapter_config.json")
@@ -266,6 +291,26 @@ def test_a_link_stays_a_link(config: Path, tmp_path: Path) -> None:
     assert link.is_symlink()
     assert config.read_bytes() == RIGHT
     assert os.listdir(link.parent) == os.listdir(config.parent) == ["adapter_config.json"]
+
+
+def test_the_cache_of_the_hub(tmp_path: Path) -> None:
+    """A link into the blobs of the Hub's cache, which revisions share, is reported and left alone, and it is said."""
+    blob = tmp_path / "models--a--b" / "blobs" / "0123abc"
+    blob.parent.mkdir(parents=True)
+    blob.write_bytes(WRONG)
+    link = tmp_path / "models--a--b" / "snapshots" / "main" / "adapter_config.json"
+    link.parent.mkdir(parents=True)
+    link.symlink_to("../../blobs/0123abc")
+    for result in (check(tmp_path), check("--fix", tmp_path)):
+        assert (result.returncode, result.stderr) == (1, "")
+        finding, advice, _, count = result.stdout.splitlines()
+        assert finding == f"{link}:3: task_type 'CASUAL_LM'"
+        assert advice == f"  {HINT} In the cache of the Hub, for all to use: --fix only mends a copy."
+        assert count == "1 file checked, 1 wrong."
+    assert blob.read_bytes() == WRONG
+    shutil.copytree(link.parent, tmp_path / "copy")
+    assert check("--fix", tmp_path / "copy").returncode == 0
+    assert (blob.read_bytes(), (tmp_path / "copy" / link.name).read_bytes()) == (WRONG, RIGHT)
 
 
 def test_another_hard_link_is_mentioned(config: Path, tmp_path: Path) -> None:
@@ -324,6 +369,15 @@ def test_interrupted(tmp_path: Path) -> None:
     assert (stdout, stderr) == ("", "peft-strict: interrupted; every file is whole, fixed or as it was\n")
     assert {file.read_bytes() for file in files} == {WRONG, RIGHT}
     assert all(os.listdir(file.parent) == ["adapter_config.json"] for file in files)
+
+
+def test_interrupted_without_fix(tmp_path: Path) -> None:
+    """Ctrl-C while nothing is being fixed says nothing of fixed files."""
+    adapter(tmp_path)
+    code = "import sys, peft_strict.commands.check as check; from peft_strict.commands.cli import main\n"
+    code += "def stop(*_, **__): raise KeyboardInterrupt\ncheck.lines = stop; sys.exit(main(['check', sys.argv[1]]))"
+    result = python("-c", code, tmp_path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, "", "peft-strict: interrupted\n")
 
 
 @pytest.mark.parametrize("step", ["open", "fsync", "utime", "replace"])
@@ -477,6 +531,22 @@ def test_peft_is_needed_and_named(config: Path) -> None:
 
 
 # How folders are searched
+
+
+@pytest.mark.parametrize("name", ["peft.py", "peft/__init__.py", "peft/data.txt"], ids=["module", "package", "folder"])
+def test_something_else_named_peft(config: Path, tmp_path: Path, name: str) -> None:
+    """What ``import peft`` finds instead of PEFT, beside the user or in front of it, is named; exit code 2."""
+    other = tmp_path / "here" / name
+    other.parent.mkdir(parents=True)
+    other.touch()
+    options = ["-S"] if "data" in name else []  # a mere folder counts only where no package is installed
+    result = python(*options, "-m", "peft_strict", "check", config, cwd=tmp_path / "here")
+    where = other if other.suffix == ".py" else other.parent
+    assert result.returncode == 2
+    assert one_line(result) == (
+        "peft-strict: cannot tell which task types are right: "
+        f"`import peft` finds {str(where)!r} first, which is not Hugging Face's PEFT"
+    )
 
 
 def test_folders_are_searched(tmp_path: Path) -> None:

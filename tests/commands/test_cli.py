@@ -333,6 +333,39 @@ def test_run_from_the_source_tree(script: Path) -> None:
     assert json.loads(result.stdout)["status"] == "armed"
 
 
+def test_run_in_an_overlaid_environment(tmp_path: Path) -> None:
+    """Under ``uv run --with`` the program gets an interpreter of its own, too, and its children are guarded."""
+    python = environment_with(tmp_path, pth=True, overlaid=True)
+    code = f"import subprocess, sys; sys.exit(subprocess.run([sys.executable, '-c', {SHOW!r}]).returncode)"
+    result = run(python, "-c", code)
+    assert '"status": "armed"' in result.stdout
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+COMMAND = "for the command set the variable: PEFT_STRICT=1"
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("launch", f" ({COMMAND} launch ...)"),
+        ("both", f" (for the module write: run -m both; {COMMAND} both ...)"),
+        ("runnable", " (for the module write: run -m runnable)"),
+        ("package", ""),
+        ("__main__", ""),
+        ("sub/launch", ""),
+    ],
+)
+def test_run_a_command_or_a_module(live: Path, tmp_path: Path, name: str, hint: str) -> None:
+    """What is no script but a command (``run accelerate launch ...``) or a module is told how to be run."""
+    for path in ("bin/launch", "bin/both", "modules/both.py", "modules/runnable/__main__.py", "modules/package/x.py"):
+        (tmp_path / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / path).touch(mode=0o755)
+    variables = {**environment(PYTHONPATH=str(tmp_path / "modules")), "PATH": str(tmp_path / "bin")}
+    result = run(live, name, env=variables, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (2, f"peft-strict: no such script: {name}{hint}\n")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

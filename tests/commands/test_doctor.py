@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -251,6 +252,30 @@ def test_live_pth(tmp_path: Path) -> None:
     lines = doctor_with(tmp_path, interpreter=live, PEFT_STRICT="warn").stdout.splitlines()
     assert f"peft_strict.pth  {pth} (live)" in lines
     assert "PEFT_STRICT      'warn' (on: invalid='warn', misfit='warn', roundtrip='warn')" in lines
+
+
+def test_overlaid_environment(tmp_path: Path) -> None:
+    """Under ``uv run --with`` the ``.pth`` file is live, and shown where it lies."""
+    (tmp_path / "peft.py").write_text("raise ImportError('x')")
+    python = environment_with(tmp_path / "overlaid", pth=True, overlaid=True)
+    lines = doctor_with(tmp_path, interpreter=python, PEFT_STRICT="1").stdout.splitlines()
+    assert f"peft_strict.pth  {tmp_path}/overlaid/under/peft_strict.pth (live)" in lines
+
+
+def test_progress_is_for_terminals(tmp_path: Path) -> None:
+    """While PEFT is being imported a terminal is told what takes so long; nothing of it is left in the end."""
+    (tmp_path / "peft.py").write_text("import time; time.sleep(2); raise ImportError('x')")
+    leader, follower = pty.openpty()
+    options = {"capture_output": False, "stdout": subprocess.PIPE, "stderr": follower}
+    env = environment(PYTHONPATH=os.pathsep.join([str(tmp_path), str(REPOSITORY)]))
+    result = python("-m", "peft_strict", "doctor", env=env, **options)
+    os.close(follower)
+    shown = os.read(leader, 10_000).decode()
+    os.close(leader)
+    told = "\rimporting PEFT in two new processes, one of them strict: this can take half a minute\x1b[K"
+    assert shown.startswith(told)
+    assert shown.replace(told, "") == "\r\x1b[Kpeft-strict: PEFT cannot be imported: ImportError: x\r\n"
+    assert "importing" not in result.stdout
 
 
 def test_sitecustomize(tmp_path: Path) -> None:
