@@ -403,10 +403,16 @@ class Install:
             if _has_no_place(config, instance if wraps else None) or not watch.enter(config, wraps=wraps):
                 return wrapped(*args, **kwargs)
             try:
-                error = watch.meet(base(), config, type(instance) if wraps else None)
+                model, wrapper = base(), type(instance) if wraps else None
+                error = watch.meet(model, config, wrapper)
                 if error is not None:
                     raise error
-                return wrapped(*args, **kwargs)
+                seen = None if kwargs.get("state_dict") else watch.names.before(model, config)
+                result = wrapped(*args, **kwargs)
+                error = watch.names.after(seen, wrapper, of_head=watch.was_headless(model)) if seen else None
+                if error is not None:
+                    raise error
+                return result
             except REPORTS as error:
                 __tracebackhide__ = True
                 report.trim(error)

@@ -36,6 +36,8 @@ _LIBRARIES = frozenset(
     }
 )
 
+_LOADERS = frozenset({"diffusers", "peft", "transformers"})
+
 
 def _package(frame: types.FrameType) -> str:
     name = frame.f_globals.get("__name__")
@@ -59,6 +61,19 @@ def _users_frame() -> Optional[types.FrameType]:
             fallback = frame
         frame = frame.f_back
     return fallback
+
+
+def is_loading() -> bool:
+    """Whether a saved adapter is being loaded: PEFT, transformers or diffusers does it below the user's line."""
+    frame: Optional[types.FrameType] = sys._getframe(1)
+    while frame is not None:
+        package = _package(frame)
+        if package in _LOADERS and frame.f_code.co_name.startswith(("load_", "from_pretrained")):
+            return True
+        if package not in _LIBRARIES and not _is_generated(frame):
+            return False
+        frame = frame.f_back
+    return False
 
 
 def users_call() -> tuple[object, ...]:

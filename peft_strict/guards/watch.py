@@ -27,6 +27,7 @@ from ..releases.loading import loaded_from
 from ..values import rule
 from . import report
 from .fields import FieldLook
+from .naming import NameLook
 from .suspension import is_suspended
 
 if TYPE_CHECKING:
@@ -79,6 +80,7 @@ class Watch:
         self.vocabulary = vocabulary(release)
         self.newcomers: set[weakref.ref[type]] = set()
         self.attributes = instance_dict(release.config_base)
+        self.names = NameLook(release, state)
         self.fields = FieldLook(self)
         self.adopt: Callable[[type], None]
         self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
