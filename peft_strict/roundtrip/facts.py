@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Optional
 
 from ..releases import adapters
 from . import inventory, wrappers
+from .loaded import Loaded
 from .saved import Saved
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 # Saves what other adapters bring, in a way of its own.
 _EXEMPT = ("XLORA",)
+_FRONT = "base_model.model."
 
 
 def gather_saved(
@@ -44,9 +46,7 @@ def gather_saved(
         ``None`` where nothing can be said.
     """
     kinds, config = adapters.layers(), _config(model, adapter)
-    if kinds is None or config is None or not isinstance(written, dict):
-        return None
-    if getattr(config, "is_prompt_learning", False) or _method(config) in _EXEMPT:
+    if kinds is None or config is None or _is_exempt(config) or not isinstance(written, dict):
         return None
     found = inventory.take(model, adapter, kinds)
     missing = _missing(model, found, adapter, written)
@@ -158,7 +158,7 @@ def _loose(
 
 def _outside_of_base(model: Any) -> tuple[str, ...]:
     """Return how the names of the parameters start that are the head's."""
-    inner, path = (model.base_model.model, "base_model.model.") if adapters.is_wrapped(model) else (model, "")
+    inner, path = _base(model), _FRONT if adapters.is_wrapped(model) else ""
     return tuple(f"{path}{name}." for name in inner.__dict__["_modules"] if name != inner.base_model_prefix)
 
 
@@ -176,3 +176,111 @@ def _listed(config: Any) -> Optional[tuple[str, ...]]:
 
 def _is_matrix(name: str) -> bool:
     return ".lora_A" in name or ".lora_B" in name
+
+
+def gather_loaded(
+    model: Any, adapter: str, given: Mapping[str, Any], result: Any, *, source: Optional[str], file: Optional[str]
+) -> Optional[Loaded]:
+    """Collect the facts of a load.
+
+    Args:
+        model: The model that was loaded into.
+        adapter: The name of the adapter.
+        given: What was passed for its tensors.
+        result: What ``load_state_dict`` returned.
+        source: The folder or repository they are from, where it is known.
+        file: The file they are from, where it is on this machine and can be written anew.
+
+    Returns:
+        ``None`` where nothing can be said.
+    """
+    kinds, config = adapters.layers(), _config(model, adapter)
+    if kinds is None or config is None or _is_exempt(config):
+        return None
+    held = inventory.take(model, adapter, kinds).held
+    unfilled = _unfilled(model, held, set(result.missing_keys))
+    unexpected = [name for name in result.unexpected_keys if not _has_entry(model, name, adapter)]
+    unplaced = [_as_given(name, adapter, given) for name in unexpected]
+    facts = Loaded(
+        model_class=type(model).__name__,
+        base_class=type(_base(model)).__name__,
+        adapter=adapter,
+        source=source,
+        file=file,
+        given=len(given),
+        unplaced=tuple(unplaced),
+        held=len(_saved_names(held, adapter)),
+        unfilled=_saved_names(unfilled, adapter),
+    )
+    if not unplaced:
+        return facts
+    names = [adapters.saved_name(each.name, adapter) for each in unfilled or held]
+    difference, reverse = wrappers.difference(unplaced, names), wrappers.difference(names, unplaced)
+    in_model = bool(reverse is not None and reverse.between)
+    walked, holder = _end_of_way(model, unplaced[0])
+    leaf = isinstance(holder, kinds.tuner_layer) or (holder is not None and not holder.__dict__["_modules"])
+    return facts._replace(
+        difference=None if in_model else difference,
+        model_between=reverse.between if reverse is not None else "",
+        bare=_in_base(walked[:-1]) if leaf else "",
+        absent=_in_base(walked) if holder is not None and not leaf else "",
+    )
+
+
+def _base(model: Any) -> Any:
+    return getattr(model.base_model, "model", model.base_model) if adapters.is_wrapped(model) else model
+
+
+def _is_exempt(config: Any) -> bool:
+    return getattr(config, "is_prompt_learning", False) or _method(config) in _EXEMPT
+
+
+def _unfilled(model: Any, held: Sequence[Held], missing: set[str]) -> list[Held]:
+    """Return the tensors of the adapter that are missing under each name that they have in the model."""
+    gone = [each for each in held if each.name in missing]
+    if gone:
+        also = inventory.names_of(model, [each.tensor for each in gone])
+        gone = [each for each in gone if missing.issuperset(also[id(each.tensor)])]
+    return gone
+
+
+def _as_given(name: str, adapter: str, given: Mapping[str, Any]) -> str:
+    """Return the name that a tensor had before PEFT put the name of the adapter into it."""
+    saved = adapters.saved_name(name, adapter)
+    return next((each for each in (saved, wrappers.strip(saved)) if each in given), name)
+
+
+def _end_of_way(model: Any, name: str) -> tuple[list[str], Any]:
+    """Follow a name into the model: return the path up to the first module that is not there, and the one before it.
+
+    The latter is ``None`` where all modules are there and only the tensor is not.
+    """
+    module, walked = model, []
+    *parts, _ = name.split(".")
+    for part in parts:
+        walked.append(part)
+        below = module.__dict__["_modules"].get(part)
+        if below is None:
+            return walked, module
+        module = below
+    return walked, None
+
+
+def _has_entry(model: Any, name: str, adapter: str) -> bool:
+    """Whether this is the name of a dict that has an entry for the adapter.
+
+    The place is there, then, and PEFT has not put the adapter's name into that of the tensor: so older releases with
+    VeRA's projections, which are drawn anew from the same seed.
+    """
+    module = model
+    for part in name.split("."):
+        module = module.__dict__["_modules"].get(part)
+        if module is None:
+            return False
+    return any(adapter in (module.__dict__.get(kind) or {}) for kind in ("_parameters", "_buffers"))
+
+
+def _in_base(path: Sequence[str]) -> str:
+    """Return a path as it is in the base model."""
+    whole = ".".join(path)
+    return whole[len(_FRONT) :] if whole.startswith(_FRONT) else whole

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-_LONGEST_LIST = 3
+_LONGEST_LIST = 2
 
 
 class Loss(NamedTuple):

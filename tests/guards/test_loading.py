@@ -1,0 +1,280 @@
+"""What is reported at load, with files and models that really do not fit; and the same in order, where nothing is."""
+
+from __future__ import annotations
+
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import peft
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+import peft_strict
+from peft_strict import RoundTripError, RoundTripWarning
+
+from ..outcomes import reports
+from ..roundtrip.scenes import FRONT, adapted, checkpointed, classifier, compiled, language_model, lora, moved
+from .test_saving import PICKS_BY_PATH
+
+FILE = "adapter_model.safetensors"
+MISSING = "Found missing adapter keys"  # PEFT's own warning
+
+
+@pytest.fixture(name="folder")
+def _folder(tmp_path: Path) -> Path:
+    """A good adapter of 8 tensors."""
+    adapted().save_pretrained(tmp_path / "good")
+    return tmp_path / "good"
+
+
+@pytest.fixture(autouse=True)
+def _quiet_peft() -> Iterator[None]:
+    """PEFT's own warnings are none of ours."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=MISSING)
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+        yield
+
+
+def rename(folder: Path, change: Callable[[str], str]) -> Path:
+    """Rename the tensors of a file; those whose name gets empty are dropped."""
+    tensors = {change(name): tensor for name, tensor in load_file(folder / FILE).items()}
+    save_file({name: tensor for name, tensor in tensors.items() if name}, folder / FILE)
+    return folder
+
+
+def report(load: Callable[[], Any]) -> Any:
+    """Return what loading reports, which must be one thing, at a line of this file; ``None`` if there is nothing."""
+    with reports() as found:
+        load()
+    assert all(each.category is RoundTripWarning and each.filename == __file__ for each in found)
+    assert len(found) < 2
+    return found[0].message if found else None
+
+
+def values(model: Any) -> list[torch.Tensor]:
+    return [parameter for name, parameter in model.named_parameters() if "lora_" in name]
+
+
+def same(model: Any, other: Any) -> bool:
+    return all(map(torch.equal, values(model), values(other)))
+
+
+# -- no place ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda name: f"module.{name}", "`module.` in front, of DistributedDataParallel"),
+        (lambda name: name[len(FRONT) :], f"lack `{FRONT}` in front"),
+        (lambda name: name.replace(".self_attn", "._orig_mod.self_attn"), "`_orig_mod` (torch.compile) in between"),
+    ],
+    ids=["more", "less", "between"],
+)
+@pytest.mark.usefixtures("strict")
+def test_renamed_tensors(folder: Path, change: Callable[[str], str], said: str) -> None:
+    """The file, the names and the cause are named; the file is right after what the advice says."""
+    rename(folder, change)
+    model = peft.get_peft_model(language_model(), lora())
+    for load in (
+        lambda: model.load_adapter(folder, "default"),
+        lambda: peft.PeftModel.from_pretrained(language_model(), folder),
+        lambda: peft.PeftModel.from_pretrained(language_model(), model_id=str(folder)),
+    ):
+        found = report(load)
+        assert found.code == "R1"
+        assert f"8 of the 8 tensors of {folder} have no place" in str(found)
+        assert said in str(found)
+        assert "8 of 8 tensors of the adapter get no value" in str(found)
+    exec(found.fix.replace("Give the tensors the model's names: ", ""), {})
+    assert report(lambda: model.load_adapter(folder, "default")) is None
+    assert same(model, adapted())
+
+
+@pytest.mark.usefixtures("strict")
+def test_saved_from_compiled_layers(tmp_path: Path) -> None:
+    """Compiled layers put their name into the file, and a model that is not compiled does not take it."""
+    model = adapted()
+    compiled(model.base_model.model)
+    model.save_pretrained(tmp_path)
+    assert "`_orig_mod` (torch.compile) in between" in str(
+        report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path))
+    )
+    again = peft.get_peft_model(language_model(), lora())
+    compiled(again.base_model.model)
+    assert report(lambda: again.load_adapter(tmp_path, "default")) is None
+
+
+@pytest.mark.usefixtures("strict")
+def test_into_a_wrapped_model(folder: Path) -> None:
+    """A wrapper that is in the model by then is named; before it is put around, the file finds its place."""
+    model = peft.get_peft_model(language_model(), lora())
+    compiled(model.base_model.model)
+    found = report(lambda: model.load_adapter(folder, "default"))
+    assert "the model's names have `_orig_mod` (torch.compile) in between" in str(found)
+    model = checkpointed(peft.get_peft_model(language_model(), lora()))
+    found = report(lambda: model.load_adapter(folder, "default"))
+    assert (found is not None) == PICKS_BY_PATH == (not same(model, adapted()))
+
+
+@pytest.mark.usefixtures("off")
+def test_a_head_without_a_place(tmp_path: Path) -> None:
+    """An adapter that was saved with its head does not bring it into a class that has none."""
+    peft_strict.enable(misfit="ignore")
+    model = moved(peft.get_peft_model(classifier(), lora(task_type="SEQ_CLS")))
+    model.save_pretrained(tmp_path)
+    found = report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path))
+    assert found.code == "R1"
+    assert "1 of the 9 tensors" in str(found)
+    assert "(`base_model.model.score.weight`): LlamaForCausalLM has no `score`." in str(found)
+    assert report(lambda: peft.PeftModel.from_pretrained(classifier(), tmp_path)) is None
+
+
+@pytest.mark.usefixtures("strict")
+def test_peft_around_it_twice(folder: Path) -> None:
+    """`get_peft_model` before `from_pretrained` leaves the file without a place."""
+    found = report(lambda: peft.PeftModel.from_pretrained(peft.get_peft_model(language_model(), lora()), folder))
+    assert "as PEFT is around it twice" in str(found)
+    assert "without get_peft_model before" in found.fix
+
+
+@pytest.mark.usefixtures("strict")
+def test_other_layers(tmp_path: Path) -> None:
+    """Tensors for a layer that has no adapter here are told with that layer."""
+    adapted(target_modules=["q_proj", "up_proj"]).save_pretrained(tmp_path)
+    model = peft.get_peft_model(language_model(), lora())
+    found = report(lambda: model.load_adapter(tmp_path, "default"))
+    assert "4 of the 8 tensors" in str(found)
+    assert "`model.layers.0.mlp.up_proj` has no adapter of this kind in the model" in str(found)
+    assert report(lambda: model.load_adapter(tmp_path, "second")) is None
+
+
+@pytest.mark.usefixtures("strict")
+def test_the_function_itself() -> None:
+    """State dicts that are set by hand are looked at; no file is named then."""
+    tensors = peft.get_peft_model_state_dict(adapted())
+    model = peft.get_peft_model(language_model(), lora())
+    bare = {name[len(FRONT) :]: tensor for name, tensor in tensors.items()}
+    found = report(lambda: peft.set_peft_model_state_dict(model, bare))
+    assert "8 of the 8 tensors have no place" in str(found)
+    mended = eval(found.fix.partition(": ")[2], {"state_dict": bare})
+    assert report(lambda: peft.set_peft_model_state_dict(model, mended, adapter_name="default")) is None
+    assert same(model, adapted())
+
+
+# -- no value ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_file_that_lacks_some(folder: Path) -> None:
+    """Parameters without a value are told where PEFT does not do it: it does in `from_pretrained`, since 0.14."""
+    rename(folder, lambda name: name if "layers.0" in name else "")
+    model = peft.get_peft_model(language_model(), lora())
+    found = report(lambda: model.load_adapter(folder, "default"))
+    assert found.code == "R2"
+    assert "4 of 8 tensors of the adapter get no value" in str(found)
+    assert "layers.1.self_attn.q_proj.lora_A.weight" in str(found)
+    with warnings.catch_warnings(record=True) as everything:
+        warnings.simplefilter("always")
+        peft.PeftModel.from_pretrained(language_model(), folder)
+    assert len([each for each in everything if MISSING in str(each.message) or "R2" in str(each.message)]) == 1
+
+
+@pytest.mark.usefixtures("strict")
+def test_an_empty_file(folder: Path) -> None:
+    """A file that holds nothing is told as such."""
+    rename(folder, lambda name: "")
+    model = peft.get_peft_model(language_model(), lora())
+    assert f"as {folder} holds no tensor" in str(report(lambda: model.load_adapter(folder, "default")))
+
+
+@pytest.mark.usefixtures("strict")
+def test_resuming(tmp_path: Path) -> None:
+    """The Trainer resumes from a checkpoint in silence, whatever is in its file; a good one finds its place."""
+    from datasets import Dataset
+    from transformers import Trainer, TrainingArguments
+
+    rows = Dataset.from_list([{"input_ids": [1, 2, 3], "labels": [1, 2, 3]}] * 2)
+
+    def trainer(steps: int) -> Trainer:
+        arguments = TrainingArguments(
+            tmp_path / "out", max_steps=steps, save_steps=1, per_device_train_batch_size=1, report_to=[], use_cpu=True
+        )
+        return Trainer(peft.get_peft_model(language_model(), lora()), arguments, train_dataset=rows)
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        trainer(1).train()
+        last = tmp_path / "out" / "checkpoint-1"
+        assert report(lambda: trainer(2).train(resume_from_checkpoint=str(last))) is None
+        rename(last, lambda name: f"module.{name}")
+        found = report(lambda: trainer(2).train(resume_from_checkpoint=str(last)))
+    assert found.code == "R1"
+    assert f"8 of the 8 tensors of {last}" in str(found)
+
+
+# -- what is right ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        lambda folder: peft.PeftModel.from_pretrained(language_model(), folder),
+        lambda folder: peft.PeftModel.from_pretrained(language_model(), folder, adapter_name="mine"),
+        lambda folder: peft.PeftModel.from_pretrained(language_model(), folder, low_cpu_mem_usage=True),
+        lambda folder: peft.PeftMixedModel.from_pretrained(language_model(), folder),
+        lambda folder: language_model().load_adapter(folder),
+        lambda folder: peft.get_peft_model(language_model(), lora()).load_adapter(folder, "second"),
+    ],
+    ids=["from_pretrained", "name", "low-memory", "mixed", "transformers", "second"],
+)
+@pytest.mark.usefixtures("strict")
+def test_quiet(folder: Path, load: Callable[[Path], Any]) -> None:
+    """A load that finds all places and all values is not commented on."""
+    assert report(lambda: load(folder)) is None
+
+
+@pytest.mark.usefixtures("strict")
+def test_sizes_that_were_to_be_ignored(folder: Path) -> None:
+    """What PEFT leaves out on request it warns of by itself."""
+    model = peft.get_peft_model(language_model(), lora(r=4))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Some weights of")
+        assert report(lambda: model.load_adapter(folder, "default", ignore_mismatched_sizes=True)) is None
+
+
+# -- the setting ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("off")
+def test_raise(folder: Path) -> None:
+    """With `roundtrip="raise"` a load that loses something ends in an error, also where PEFT would only warn."""
+    peft_strict.enable(roundtrip="raise")
+    rename(folder, lambda name: name if "layers.0" in name else "")
+    with pytest.raises(RoundTripError, match="peft-strict R2") as caught:
+        peft.PeftModel.from_pretrained(language_model(), folder)
+    error = caught.value
+    assert (error.code, error.source, len(error.keys)) == ("R2", str(folder), 4)
+    printed = "".join(traceback.format_exception(type(error), error, error.__traceback__))
+    assert printed.count("/peft_strict/") <= 1
+
+
+@pytest.mark.parametrize("quiet", ["ignore", "suspended", "off"])
+@pytest.mark.usefixtures("off")
+def test_switched_off(folder: Path, quiet: str) -> None:
+    """`roundtrip="ignore"`, a suspended block and `disable()` each keep it quiet."""
+    peft_strict.enable(roundtrip="ignore" if quiet == "ignore" else "warn")
+    rename(folder, lambda name: f"module.{name}")
+    model = peft.get_peft_model(language_model(), lora())
+    if quiet == "off":
+        peft_strict.disable()
+    if quiet == "suspended":
+        with peft_strict.suspended():
+            assert report(lambda: model.load_adapter(folder, "default")) is None
+    else:
+        assert report(lambda: model.load_adapter(folder, "default")) is None
