@@ -122,7 +122,8 @@ class Weights:
         if os.path.basename(pickle) in names:
             message = "not looked at: to unpickle a file is to run it"
             return Look([], [Told(pickle, "pickle", message, "")])
-        if any(name.lower().endswith(_HOLD_WEIGHTS) for name in names) or not self._was_saved(path, config):
+        others = any(name.startswith("adapter_model") or name.lower().endswith(_HOLD_WEIGHTS) for name in names)
+        if others or not self._was_saved(path, config):
             return Look([], [])
         message = "the adapter that it was saved with is not beside it: no weights in this folder"
         return Look([Told(path, "absent", message, "")], [])
@@ -149,7 +150,7 @@ def _about_values(file: BinaryIO, found: header.Header, adapter: Adapter) -> Ite
         yield Remark("nan", f"{postmortem.count(with_nan, found.tensors)} hold NaN: {postmortem.some(with_nan)}", "")
     still = postmortem.zero_at_start(adapter)
     if still and numbers.all_zero(file, found, still):
-        message = "every lora_B is zero, as before the first step: the adapter changes nothing"
+        message = "every lora_B is zero, as before the first step: the LoRA adds nothing"
         yield Remark("zero", message, "Look for why nothing was trained: which parameters required a gradient?")
 
 

@@ -35,6 +35,7 @@ _B = ("B.weight", "B", "embedding_B")
 _ZERO_AT_START = (".lora_B.weight", ".lora_B", ".lora_B.bias", ".lora_embedding_A")
 _WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
 _AROUND = ("module.base_model.model.", "model.base_model.model.", "_forward_module.base_model.model.")
+_PLAIN = (2, 4, 5)  # dimensions on a linear layer or a convolution; in three, other programs stack all experts
 _LARGEST_RANK = 2**31  # a number beyond it is no rank, and not to be printed
 _NESTED = "base_model.model.base_model.model."
 # PeftModelForSequenceClassification and its kind keep these without being asked; a model has one of them.
@@ -171,10 +172,10 @@ def _rank(config: Mapping[str, object], matrices: Mapping[str, Mapping[str, list
     if several or type(rank) is not int or not 0 < rank < _LARGEST_RANK:
         return
     shapes = (shape for ending in _A for shape in matrices[ending].values())
-    others = sorted({shape[0] for shape in shapes if len(shape) > 1} - {rank, 0})
+    others = sorted({shape[0] for shape in shapes if len(shape) in _PLAIN} - {rank, 0})
     if others:
         message = f"r is {rank} in the config, and {' and '.join(map(str, others))} in the file"
-        yield Remark("rank", message, _NOT_TOGETHER)
+        yield Remark("rank", message, "PEFT will not load these weights with this config.")
 
 
 def _wrapped(adapter: Adapter) -> Iterator[Remark]:

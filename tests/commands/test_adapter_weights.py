@@ -114,7 +114,7 @@ def test_json(adapter: Path, tmp_path: Path) -> None:
             "file": str(weights(adapter)),
             "kind": "rank",
             "message": "r is 4 in the config, and 8 in the file",
-            "advice": "The config and the weights belong to different adapters.",
+            "advice": "PEFT will not load these weights with this config.",
         }
     ]
     assert found["statements"] == [
@@ -166,6 +166,27 @@ def test_a_state_dict_that_was_not_gathered(tmp_path: Path) -> None:
     assert kinds(look(tmp_path)) == (["elements"], [])
 
 
+def test_activation_checkpointing(tmp_path: Path) -> None:
+    """Under FSDP's usual setting PEFT 0.21 saves no tensor, without a word; earlier releases save them all."""
+    from torch.distributed.algorithms._checkpoint import checkpoint_wrapper
+
+    model = adapters.trained(adapters.tiny(), adapters.config("LORA"))
+    layer = type(model.base_model.model.model.layers[0])
+    checkpoint_wrapper.apply_activation_checkpointing(model, check_fn=lambda module: isinstance(module, layer))
+    as_peft_saves(tmp_path, None, model)
+    assert kinds(look(tmp_path)) == ([] if adapters.tensors(tmp_path) else ["empty"], [])
+    assert not adapters.tensors(tmp_path) or peft.__version__ < "0.21"
+
+
+def test_an_adapter_that_transformers_has_saved(tmp_path: Path) -> None:
+    """An adapter without a ``PeftModel`` around the model is as sound."""
+    model = adapters.tiny()
+    model.add_adapter(adapters.config("LORA"))
+    model.save_pretrained(tmp_path)
+    assert len(adapters.tensors(tmp_path)) == 8
+    assert kinds(look(tmp_path)) == ([], [])
+
+
 def test_compiled_layers(tmp_path: Path) -> None:
     """An adapter on layers that were compiled one by one is saved under names that the plain model does not have."""
     model = adapters.tiny()
@@ -203,7 +224,7 @@ def test_not_one_step(tmp_path: Path) -> None:
     assert kinds(look(tmp_path, values=True)) == (["zero"], [])
     result = check("--values", tmp_path)
     assert result.returncode == 1
-    assert "every lora_B is zero, as before the first step: the adapter changes nothing" in result.stdout
+    assert "every lora_B is zero, as before the first step: the LoRA adds nothing" in result.stdout
 
 
 def test_nan(adapter: Path) -> None:
@@ -341,6 +362,10 @@ def _otherwise(folder: Path) -> None:
     (folder / "pytorch_lora_weights.safetensors").write_bytes(b"")
 
 
+def _kept_elsewhere(folder: Path) -> None:
+    (folder / "adapter_model.safetensors.dvc").write_text("outs: []")
+
+
 def _mixture(folder: Path) -> None:
     reconfigure(folder, peft_type="XLORA")
 
@@ -354,7 +379,9 @@ def _linked(folder: Path) -> None:
     (folder / "adapter_config.json").symlink_to("../blob")
 
 
-@pytest.mark.parametrize("change", [_alone, _otherwise, _mixture, _plugin, _linked], ids=lambda each: each.__name__)
+@pytest.mark.parametrize(
+    "change", [_alone, _otherwise, _kept_elsewhere, _mixture, _plugin, _linked], ids=lambda each: each.__name__
+)
 def test_no_weights_and_no_finding(adapter: Path, change: Any) -> None:
     """A config that was saved alone, belongs to weights of another name or method, or is a link, needs none beside."""
     weights(adapter).unlink()

@@ -68,6 +68,7 @@ SOUND = {
     "rank-pattern": adapter({A: tensor(4, 16), B: tensor(16, 4)}, rank_pattern={"q_proj": 4}),
     "qalora": adapter({A: tensor(8, 4), B: tensor(16, 8)}, r=16, use_qalora=True),
     "experts": adapter({A: tensor(32, 16), B: tensor(16, 32)}, target_parameters=["experts.down_proj"]),
+    "stacked-experts": adapter({A: tensor(4, 8, 16), B: tensor(4, 16, 8)}),
     "rank-no-number": adapter(PAIR, r="8"),
     "rank-true": adapter(PAIR, r=True),
     "rank-vast": adapter(PAIR, r=10**4000),
@@ -122,6 +123,7 @@ DAMAGED = {
     "a-alone": (adapter({A: tensor(8, 16)}), "half", f"1 of its lora_A have no lora_B: '{A}'"),
     "b-alone": (adapter({**PAIR, B.replace("q", "v"): tensor(16, 8)}), "half", "1 of its lora_B have no lora_A: "),
     "rank": (adapter(PAIR, r=16), "rank", "r is 16 in the config, and 8 in the file"),
+    "rank-of-a-convolution": (adapter({A: tensor(4, 3, 3, 3), B: tensor(6, 4, 1, 1)}), "rank", "and 4 in the file"),
     "ranks": (
         adapter({**PAIR, A.replace("q", "v"): tensor(4, 16), B.replace("q", "v"): tensor(16, 4)}, r=16),
         "rank",
