@@ -77,13 +77,13 @@ def interpreters() -> dict[str, str]:
             *sorted(pyenv.glob(f"{version}.*/bin/python"), reverse=True),
             *filter(None, [shutil.which(f"python{version}")]),
         ]
-        path = next(filter(None, (_executable(candidate, version) for candidate in candidates)), None)
+        path = next(filter(None, (is_cpython(candidate, version) for candidate in candidates)), None)
         if path is not None:
             found[version] = path
     return found
 
 
-def _executable(candidate: object, version: str) -> str | None:
+def is_cpython(candidate: object, version: str) -> str | None:
     """Return the path of this interpreter if it is a CPython of that version."""
     done = subprocess.run([str(candidate), "-c", _ASK], check=False, capture_output=True, text=True)
     kind, its_version, path = done.stdout.strip().split(" ", 2) if done.returncode == 0 else ("", "", "")

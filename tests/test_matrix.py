@@ -16,6 +16,7 @@ from .ways_in.wrong import WAYS
 REFUSED = {"outcome": "refused", "by_us": True, "reports": 1}
 BY_PEFT = {"outcome": "refused", "by_us": False, "reports": 0}
 SILENT = {"outcome": "silent", "by_us": False, "reports": 0}
+VERSIONS = {"python": "3.11.7", "peft": "0.13.2", "transformers": "5.0", "torch": "2", "wrapt": "1.14"}
 FAILED = {"outcome": "KeyError: None", "by_us": False, "reports": 0}
 
 
@@ -33,8 +34,7 @@ def found(strict: dict[str, Any] = REFUSED, use: Any = 1, left_behind: tuple[str
     }
     plain = {"": {"answer": 1, "reports": []}}
     uses = {"use": {"missing": None, "plain": plain, "strict": {"": {"answer": use, "reports": []}}}}
-    versions = {"python": "3.11.7", "peft": "0.13.2", "transformers": "5.0", "torch": "2", "wrapt": "1.14"}
-    return {"versions": versions, "wrong": ways, "right": uses, "left_behind": list(left_behind)}
+    return {"versions": VERSIONS, "wrong": ways, "right": uses, "left_behind": list(left_behind)}
 
 
 @pytest.mark.parametrize(
@@ -87,6 +87,14 @@ def test_the_table() -> None:
     assert "| two ways |  |  | 0.13.2 |  |" in text.splitlines()
     assert "| third way |  |  |  | 0.13.2 (not yet) |" in text.splitlines()
     assert "- Python 3.9: 9 passed" in text.splitlines()
+
+
+def test_another_python() -> None:
+    """PEFT on another Python has a line, and none of its own among the ways; neither has a run without PEFT."""
+    text = table.markdown({Cell("0.13.2", python="3.99"): {**found(), "versions": {**VERSIONS, "python": "3.99.1"}}})
+    assert "| 0.13.2 | 5.0 | 1.14 | 3.99 | 2 | 1 | 0 | 1 | 0 |" in text.splitlines()
+    assert "one way" not in text
+    assert "9 passed" in table.markdown({Cell(python="3.9"): {"tests": "9 passed"}})
 
 
 def test_spans() -> None:

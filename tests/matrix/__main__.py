@@ -3,6 +3,7 @@
 Examples:
     python -m tests.matrix                              # all; the first time it fetches and makes what it needs
     python -m tests.matrix --only "peft 0.13.2"         # the cells whose name contains that
+    PEFT_STRICT_TEST_REAL=FOLDER/real/bin/python python -m tests.matrix    # PEFT on that Python, too: tests/pythons.sh
     python -m tests.matrix --write README.md            # the table between <!-- matrix --> and <!-- /matrix -->
 """
 
@@ -24,6 +25,9 @@ def main() -> int:
     """Run the cells and tell the results. 0 if nothing passes and nothing is hindered, else 1."""
     options = _options()
     cells = [cell for cell in all_cells() if options.only in str(cell)]
+    if not cells:
+        print(f"no cell has {options.only!r} in its name", file=sys.stderr)
+        return 1
     results = _results(cells, options.jobs)
     text = table.markdown(results)
     print(text)

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..command_line import REPOSITORY, environment
-from ..interpreters import HERE, interpreters
+from ..interpreters import HERE, VERSIONS, interpreters, is_cpython
 from ..upstream.compare import CACHE, installed_copy
 
 TORCH = "2.13.0"
@@ -27,7 +27,15 @@ PEFTS = (
 )
 WRAPTS = ("1.14.2", "1.15.0", "1.16.0", "1.17.3", "2.0.1")
 OLDER_TRANSFORMERS = {"0.16.0": "4.57.6", "0.17.1": "4.57.6"}  # these PEFTs do not import with transformers 5
-WITHOUT_TORCH = ("test_rule.py", "test_suggest.py", "test_settings.py", "test_standby.py", "test_errors.py")
+WITHOUT_TORCH = (
+    *("test_errors", "test_init", "test_standby", "switch/test_settings"),
+    *("commands/test_adapter_files", "commands/test_console", "commands/test_json_members"),
+    *("fit/test_forward", "fit/test_names", "fit/test_rule", "fit/test_unknown"),
+    *("roundtrip/test_saved", "roundtrip/test_wrappers"),
+    *("values/test_fields", "values/test_rule", "values/test_suggest"),
+)
+# Another Python that has torch and the newest PEFT, as tests/pythons.sh makes it.
+REAL = os.environ.get("PEFT_STRICT_TEST_REAL")
 
 
 class Cell(NamedTuple):
@@ -53,13 +61,14 @@ class Cell(NamedTuple):
 
 
 def all_cells() -> list[Cell]:
-    """Return every cell: releases of PEFT, then of wrapt, then of transformers, then of Python."""
+    """Return every cell: releases of PEFT, then of wrapt, of transformers, of Python with PEFT, and without."""
     newest = importlib.metadata.version("peft")
     cells = [Cell(peft, OLDER_TRANSFORMERS.get(peft, "")) for peft in dict.fromkeys([*PEFTS, newest])]
     for peft in ("0.13.2", newest):
         cells += [Cell(peft, wrapt=wrapt) for wrapt in WRAPTS]
         cells.append(Cell(peft, is_pure=True))
     cells.append(Cell("0.13.2", transformers="4.40.2"))
+    cells += [Cell(newest, python=version) for version in VERSIONS if REAL and is_cpython(REAL, version)]
     cells += [Cell(python=version) for version in interpreters()]
     return cells
 
@@ -82,9 +91,9 @@ def prepare(cell: Cell) -> None:
 
 
 def _fingerprint(cell: Cell) -> str:
-    files = [*REPOSITORY.glob("peft_strict/*.py"), *REPOSITORY.glob("tests/ways_in/*.py")]
+    files = [*REPOSITORY.glob("peft_strict/**/*.py"), *REPOSITORY.glob("tests/ways_in/*.py")]
     if not cell.peft:
-        files += [REPOSITORY / "tests" / name for name in WITHOUT_TORCH]
+        files += _files_without_torch()
     digest = hashlib.sha256(repr((cell, *map(importlib.metadata.version, ("peft", "transformers", "wrapt")))).encode())
     for file in sorted(files):
         digest.update(file.read_bytes())
@@ -103,9 +112,12 @@ def _tried(cell: Cell) -> dict[str, Any]:
 
 def _tested(cell: Cell) -> dict[str, Any]:
     """Run the tests that need no torch."""
-    files = [f"tests/{name}" for name in WITHOUT_TORCH]
-    printed = _run(cell, "-m", "pytest", "-q", "-p", "no:cacheprovider", *files)
+    printed = _run(cell, "-m", "pytest", "-q", "-p", "no:cacheprovider", *map(str, _files_without_torch()))
     return {"python": cell.python, "tests": printed.strip().splitlines()[-1].partition(" in ")[0]}
+
+
+def _files_without_torch() -> list[Path]:
+    return [REPOSITORY / "tests" / f"{name}.py" for name in WITHOUT_TORCH]
 
 
 def _run(cell: Cell, *arguments: str) -> str:
@@ -140,6 +152,8 @@ def _python(cell: Cell) -> Path:
         wrapt = importlib.metadata.version("wrapt")
         packages = [f"transformers=={cell.transformers}", "accelerate", "numpy<2", "psutil", f"wrapt=={wrapt}"]
         return _environment(sys.executable, f"transformers-{cell.transformers}", [f"torch=={TORCH}"], packages)
+    if cell.peft and cell.python != HERE:
+        return Path(str(REAL))
     if not cell.peft and cell.python != HERE:
         packages = ["pytest", "hypothesis", "numpy", "wrapt"]
         return _environment(interpreters()[cell.python], f"python-{cell.python}", packages)

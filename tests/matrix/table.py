@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from ..interpreters import HERE
 from ..ways_in.rows import numbers
 from .cells import OLDER_TRANSFORMERS, Cell
 
@@ -133,6 +134,8 @@ def _pythons(results: Results) -> list[str]:
 def _ways(tables: Results) -> list[str]:
     """Return for each way in on which releases plain PEFT is silent, refuses, fails otherwise, or has no such way."""
     releases = [cell for cell in tables if not cell.wrapt and not cell.is_pure and _is_usual(cell)]
+    if not releases:
+        return []
     lines = [
         "<details><summary>Each way in, and what plain PEFT does on which release</summary>",
         "",
@@ -158,7 +161,7 @@ def _ways(tables: Results) -> list[str]:
 
 
 def _is_usual(cell: Cell) -> bool:
-    return cell.transformers == OLDER_TRANSFORMERS.get(cell.peft, "")
+    return cell.transformers == OLDER_TRANSFORMERS.get(cell.peft, "") and cell.python == HERE
 
 
 def _spans(members: list[str], order: list[str]) -> str:
@@ -174,7 +177,7 @@ def _spans(members: list[str], order: list[str]) -> str:
 def _not_covered() -> str:
     return (
         "Not covered: GPUs, Windows and macOS, PyPy, conda, free-threaded builds, quantised models, releases between "
-        "those listed, and PEFT with torch on a Python other than the one above."
+        "those listed, and PEFT with torch on a Python other than those above."
     )
 
 
