@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from .header import quoted
+from .wrappers import BETWEEN, outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -33,8 +34,6 @@ _A = ("A.weight", "A", "embedding_A")
 _B = ("B.weight", "B", "embedding_B")
 # Those of them, and what belongs to them, that are zero before the first step.
 _ZERO_AT_START = (".lora_B.weight", ".lora_B", ".lora_B.bias", ".lora_embedding_A")
-_WRAPPERS = ("_orig_mod", "_fsdp_wrapped_module", "_checkpoint_wrapped_module")
-_AROUND = ("module.base_model.model.", "model.base_model.model.", "_forward_module.base_model.model.")
 _PLAIN = (2, 4, 5)  # dimensions on a linear layer or a convolution; in three, other programs stack all experts
 _LARGEST_RANK = 2**31  # a number beyond it is no rank, and not to be printed
 _NESTED = "base_model.model.base_model.model."
@@ -179,15 +178,17 @@ def _rank(config: Mapping[str, object], matrices: Mapping[str, Mapping[str, list
 
 
 def _wrapped(adapter: Adapter) -> Iterator[Remark]:
-    first = next(iter(adapter.tensors))  # a wrapper around the adapted model is in all names
-    found, wrapper = list(adapter.tensors) if first.startswith(_AROUND) else [], first.partition(".")[0]
+    first = next(iter(adapter.tensors))  # what is around the adapted model is in front of all names
+    front, adapted, _ = first.partition("base_model.model.")
+    what = outside(front) if adapted and front.count(".") == 1 else ""
+    found, wrapper = (list(adapter.tensors), front[:-1]) if what else ([], "")
     together = "\n".join(adapter.tensors)  # which is searched much faster than one by one
-    for word in _WRAPPERS:
+    for word in BETWEEN:
         if word in together and not found:
-            found, wrapper = [name for name in adapter.tensors if word in name.split(".")], word
+            found, wrapper, what = [name for name in adapter.tensors if word in name.split(".")], word, BETWEEN[word]
     if found:
-        message = f"{count(found, adapter.tensors)} have the name of a wrapper in theirs, `{wrapper}`: {some(found)}"
-        yield Remark("wrapper", message, "A model without the wrapper will not take them. Save the unwrapped model.")
+        which = f"{count(found, adapter.tensors)} have `{wrapper}` in their names ({what}): {some(found)}"
+        yield Remark("wrapper", which, "A model without this wrapper will not take them. Save the unwrapped model.")
 
 
 def statements(adapter: Adapter) -> Iterator[Remark]:

@@ -36,6 +36,10 @@ def tensor(*shape: int, dtype: str = "F32") -> Any:
 PAIR = {A: tensor(8, 16), B: tensor(16, 8)}
 
 
+def renamed(old: str, new: str) -> dict[str, Any]:
+    return {name.replace(old, new): each for name, each in PAIR.items()}
+
+
 def adapter(tensors: dict[str, Any], task_type: object = None, **config: Any) -> Adapter:
     return Adapter({"peft_type": "LORA", "r": 8, **config}, task_type, tensors, MARKS)
 
@@ -85,6 +89,7 @@ SOUND = {
     "method-no-text": adapter(PAIR, peft_type=["LORA"]),
     "prompt": adapter({"prompt_embeddings": tensor(4, 16)}, peft_type="PROMPT_TUNING"),
     "module-in-the-base": adapter({f"base_model.model.module.{name[17:]}": each for name, each in PAIR.items()}),
+    "another-front": adapter(renamed("base_model", "policy.base_model")),
     "base-module-of-such-a-name": adapter({f"{Q}.lora_A.{end[-13:]}": each for end, each in PAIR.items()}),
 }
 
@@ -93,10 +98,6 @@ SOUND = {
 def test_exemptions(sound: Adapter) -> None:
     """What only looks odd is passed over."""
     assert list(postmortem.findings(sound)) == []
-
-
-def renamed(old: str, new: str) -> dict[str, Any]:
-    return {name.replace(old, new): each for name, each in PAIR.items()}
 
 
 DAMAGED = {
@@ -129,16 +130,20 @@ DAMAGED = {
         "rank",
         "r is 16 in the config, and 4 and 8 in the file",
     ),
-    "compiled": (adapter(renamed("layers.0", "layers.0._orig_mod")), "wrapper", "a wrapper in theirs, `_orig_mod`: "),
+    "compiled-layers": (
+        adapter(renamed("layers.0", "layers.0._orig_mod")),
+        "wrapper",
+        "2 of its 2 tensors have `_orig_mod` in their names (torch.compile): 'base_model.model.model.layers.0._o",
+    ),
     "checkpointed": (
         adapter(renamed("layers.0", "layers.0._checkpoint_wrapped_module")),
         "wrapper",
-        "`_checkpoint_wrapped_module`",
+        "`_checkpoint_wrapped_module` in their names (activation checkpointing)",
     ),
-    "fsdp": (adapter(renamed("model.layers", "_fsdp_wrapped_module.layers")), "wrapper", "`_fsdp_wrapped_module`"),
-    "ddp": (adapter(renamed("base_model", "module.base_model")), "wrapper", "`module`"),
-    "lightning": (adapter(renamed("base_model", "model.base_model")), "wrapper", "`model`"),
-    "deepspeed": (adapter(renamed("base_model", "_forward_module.base_model")), "wrapper", "`_forward_module`"),
+    "fsdp": (adapter(renamed("model.layers", "_fsdp_wrapped_module.layers")), "wrapper", "(FSDP)"),
+    "ddp": (adapter(renamed("base_model", "module.base_model")), "wrapper", "`module` in their names (Distr"),
+    "lightning": (adapter(renamed("base_model", "model.base_model")), "wrapper", "`model` in their names (a Light"),
+    "compiled": (adapter(renamed("base_model", "_orig_mod.base_model")), "wrapper", "(a compiled model)"),
 }
 
 
