@@ -35,6 +35,7 @@ _B = ("B.weight", "B", "embedding_B")
 # Those of them, and what belongs to them, that are zero before the first step.
 _ZERO_AT_START = (".lora_B.weight", ".lora_B", ".lora_B.bias", ".lora_embedding_A")
 _PLAIN = (2, 4, 5)  # dimensions on a linear layer or a convolution; in three, other programs stack all experts
+_MOST = 3  # numbers in a message
 _LARGEST_RANK = 2**31  # a number beyond it is no rank, and not to be printed
 _NESTED = "base_model.model.base_model.model."
 # PeftModelForSequenceClassification and its kind keep these without being asked; a model has one of them.
@@ -173,7 +174,8 @@ def _rank(config: Mapping[str, object], matrices: Mapping[str, Mapping[str, list
     shapes = (shape for ending in _A for shape in matrices[ending].values())
     others = sorted({shape[0] for shape in shapes if len(shape) in _PLAIN} - {rank, 0})
     if others:
-        message = f"r is {rank} in the config, and {' and '.join(map(str, others))} in the file"
+        few = ", ".join(map(str, others[:_MOST])) + (", ..." if len(others) > _MOST else "")
+        message = f"r is {rank} in the config, and {few} in the file"
         yield Remark("rank", message, "PEFT will not load these weights with this config.")
 
 

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from peft_strict.releases import marks, source
 from peft_strict.roundtrip import postmortem
@@ -125,10 +127,15 @@ DAMAGED = {
     "b-alone": (adapter({**PAIR, B.replace("q", "v"): tensor(16, 8)}), "half", "1 of its lora_B have no lora_A: "),
     "rank": (adapter(PAIR, r=16), "rank", "r is 16 in the config, and 8 in the file"),
     "rank-of-a-convolution": (adapter({A: tensor(4, 3, 3, 3), B: tensor(6, 4, 1, 1)}), "rank", "and 4 in the file"),
+    "many-ranks": (
+        adapter({f"{Q}{each}.lora_{half}.weight": tensor(each, each) for each in range(1, 9) for half in "AB"}),
+        "rank",
+        "r is 8 in the config, and 1, 2, 3, ... in the file",
+    ),
     "ranks": (
         adapter({**PAIR, A.replace("q", "v"): tensor(4, 16), B.replace("q", "v"): tensor(16, 4)}, r=16),
         "rank",
-        "r is 16 in the config, and 4 and 8 in the file",
+        "r is 16 in the config, and 4, 8 in the file",
     ),
     "compiled-layers": (
         adapter(renamed("layers.0", "layers.0._orig_mod")),
@@ -245,3 +252,23 @@ def test_it_is_zero_at_the_start_in_peft(tmp_path: Path) -> None:
         values = safetensors.torch.load_file(tmp_path / "adapter_model.safetensors")
         found = Adapter(adapters.saved_config(tmp_path), None, adapters.tensors(tmp_path), MARKS)
         assert {name for name, each in values.items() if not each.any()} == {*postmortem.zero_at_start(found)}
+
+
+_JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=4) | st.sampled_from([*MARKS]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
+    max_leaves=5,
+)
+_KEYS = ["peft_type", "r", "rank_pattern", "modules_to_save", "init_lora_weights", "use_dora", "x_config"]
+_NAMES = st.sampled_from([A, B, HEAD, f"module.{A}", f"{Q}._orig_mod.lora_A", "", "."]) | st.text(max_size=6)
+_TENSORS = st.builds(lambda shape: tensor(*shape), st.lists(st.integers(0, 2**64), max_size=4))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.dictionaries(st.sampled_from(_KEYS), _JSON), _JSON, st.dictionaries(_NAMES, _TENSORS, max_size=4))
+def test_whatever_stands_there(config: dict[str, Any], task_type: object, tensors: dict[str, Any]) -> None:
+    """No config and no names make the rule fail, and what it says can be printed."""
+    given_adapter = Adapter(config, task_type, tensors, MARKS)
+    said = [*postmortem.findings(given_adapter), *postmortem.statements(given_adapter)]
+    assert {*postmortem.zero_at_start(given_adapter)} <= {*tensors}
+    assert all(remark.message.isprintable() and len(remark.message) < 400 for remark in said)
