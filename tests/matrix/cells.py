@@ -31,7 +31,7 @@ WITHOUT_TORCH = (
     *("test_errors", "test_init", "test_standby", "switch/test_settings"),
     *("commands/test_adapter_files", "commands/test_console", "commands/test_json_members"),
     *("fit/test_forward", "fit/test_names", "fit/test_rule", "fit/test_unknown"),
-    *("roundtrip/test_saved", "roundtrip/test_wrappers"),
+    *("roundtrip/test_postmortem", "roundtrip/test_saved", "roundtrip/test_wrappers"),
     *("values/test_fields", "values/test_rule", "values/test_suggest"),
 )
 # Another Python that has torch and the newest PEFT, as tests/pythons.sh makes it.

@@ -1,7 +1,7 @@
 """``python -m tests.upstream.adapters``: what ``check`` says of adapters made from all of PEFT's own test cases.
 
 Some 490 adapters of 39 methods, as if they had been trained: there must be nothing to say. It takes a minute or two.
-tests/roundtrip/test_postmortem.py does the same with one adapter of each method.
+tests/roundtrip/test_adapters.py does the same with one adapter of each method.
 """
 
 from __future__ import annotations
