@@ -205,7 +205,7 @@ def statements(adapter: Adapter) -> Iterator[Remark]:
         yield Remark(
             "head",
             f"task_type is {adapter.task_type}, and there is no head in the file",
-            "If the base model had none of its own, the head that was trained is lost.",
+            "If it was new when training began, it is lost, and has to be trained anew.",
         )
     absent = [entry for entry in wanted if not any(f"{entry}." in name for name in adapter.tensors)]
     absent = [entry for entry in absent if entry not in ("classifier", "score") and not (lost and entry in head)]
