@@ -134,6 +134,16 @@ def test_filled_as_a_whole(name: str) -> None:
     assert verdict(model, lora(model)) is None
 
 
+def test_a_head_trained_alone() -> None:
+    """A head that was trained before the model is wrapped (as in linear probing) is not new any more."""
+    model = zoo.build("llama_seq")
+    optimizer = torch.optim.SGD([model.score.weight], lr=0.1)
+    for _ in range(5):
+        model.score.weight.sum().backward()
+        optimizer.step()
+    assert verdict(model, lora(model)) is None
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["loaded", "new"])
 def test_moved_and_cast(own: bool) -> None:
     """Casting, moving and resizing change nothing of what is known."""

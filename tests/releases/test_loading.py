@@ -13,6 +13,8 @@ from peft_strict.releases.loading import loaded_from
 
 from ..ways_in.rows import lora, saved_adapter, tiny_lm
 
+pytestmark = pytest.mark.filterwarnings("ignore")  # those of PEFT are not the matter here
+
 ASKED = []
 
 
