@@ -13,7 +13,7 @@ from ..releases.live import added_modules, is_own, live_release
 from . import rule
 from .evidence import read
 from .forward import collides, forward_of, parameters_of
-from .heads import Head, head_of
+from .heads import Head, also_reached, head_of
 from .kinds import auto_class, kinds_of
 
 if TYPE_CHECKING:
@@ -51,7 +51,12 @@ def find_misfit(
     Returns:
         The first misfit of the decision table, or ``None``. Unknown models get no opinion, and nothing raises.
     """
-    return rule.judge(gather(model, config, wrapper=wrapper, adds=adds, supported=supported, source=source))
+    facts = gather(model, config, wrapper=wrapper, adds=adds, supported=supported, source=source)
+    found = rule.judge(facts)
+    if found is None or not facts.head:
+        return found
+    # only where there is a report: this walks the whole model
+    return rule.judge(facts._replace(also=also_reached(model, rule.modules(facts))))
 
 
 def gather(
@@ -66,7 +71,9 @@ def gather(
     """Collect the facts; the arguments are those of `find_misfit`."""
     kinds, exact = kinds_of(type(model))
     training = read(config, "inference_mode") is not True
-    head = head_of(model, kinds) if training and _saves_as_peft(wrapper, config) else Head()
+    # Who injects adapters into a module of their own sees to its head as well.
+    looks = training and (kinds or wrapper is not None) and _saves_as_peft(wrapper, config)
+    head = head_of(model, kinds) if looks else Head()
     task_type = _text(read(config, "task_type"))
     lacks = _lacks(wrapper, model)
     listed = _listed(config)
@@ -97,6 +104,7 @@ def gather(
         keeps_out=_keeps_out(model) if head.weights else "",
         saved=(*listed, *(adds if reach else ()), *_whole_layers(config)),
         automatic=_automatic() if head.weights and reach and wrapper is not None else {},
+        also={},
         listed=tuple(name for name in listed if name not in adds),
         can_save=_has(config, "modules_to_save"),
         refused=forward.refuses(passed),

@@ -19,7 +19,7 @@ from .evidence import inside, is_loaded, parameters, read
 from .source import forward_reads_pooled, forward_uses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 # A quantised or offloaded base may have lost some marks; one that has none among its first ones has none at all.
 _ENOUGH = 64
@@ -99,6 +99,26 @@ def _counts(model: object, name: str, found: Sequence[evidence.Found], kinds: fr
     if read(inside(model, "_modules")[name], "_is_hf_initialized") is not True:
         return True
     return rule.HEADLESS not in kinds and forward_uses(model, name)
+
+
+def also_reached(model: object, names: Iterable[str]) -> dict[str, str]:
+    """Return, for each module that is to be saved, the first other one whose name ends as its does.
+
+    PEFT saves and trains every module whose full name ends with an entry of ``modules_to_save``.
+    """
+    found: dict[str, str] = {}
+    wanted = tuple(names)
+    for path in _paths(model, ""):
+        for name in wanted:
+            if path.endswith(name) and path != name and not path.startswith(f"{name}."):
+                found.setdefault(name, path)
+    return found
+
+
+def _paths(module: object, start: str) -> Iterator[str]:
+    for name, child in inside(module, "_modules").items():
+        yield f"{start}{name}"
+        yield from _paths(child, f"{start}{name}.")
 
 
 def _is_embedding(model: object, found: Sequence[evidence.Found]) -> bool:

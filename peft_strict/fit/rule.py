@@ -82,6 +82,7 @@ class Facts(NamedTuple):
         keeps_out: How to keep modules out of quantisation, with ``{}`` for their names; empty if that is not known.
         saved: The module names under which this config and PEFT train and save whole modules.
         automatic: The names each task type adds to them by itself.
+        also: For modules of the head, another module that their names reach in ``modules_to_save``.
         listed: What the user has put into ``modules_to_save``.
         can_save: Whether the config has ``modules_to_save`` at all.
         refused: The keywords that PEFT always passes and ``forward`` is certain not to take.
@@ -110,6 +111,7 @@ class Facts(NamedTuple):
     keeps_out: str
     saved: tuple[str, ...]
     automatic: Mapping[str, tuple[str, ...]]
+    also: Mapping[str, str]
     listed: tuple[str, ...]
     can_save: bool
     refused: tuple[str, ...]
@@ -381,8 +383,16 @@ def _writing(facts: Facts, line: str, gone: list[str]) -> str:
 def _saving(facts: Facts, gone: list[str]) -> str:
     if not gone or not facts.training:
         return ""
-    names = ", ".join(f'"{name}"' for name in dict.fromkeys((*facts.listed, *_modules(facts, gone))))
-    return f"modules_to_save=[{names}]"
+    parts = _modules(facts, gone)
+    names = ", ".join(f'"{name}"' for name in dict.fromkeys((*facts.listed, *parts)))
+    clash = next((name for name in parts if name in facts.also), None)
+    rename = f' (rename `{clash}` before: "{clash}" also reaches `{facts.also[clash]}`)' if clash else ""
+    return f"modules_to_save=[{names}]{rename}"
+
+
+def modules(facts: Facts) -> list[str]:
+    """Return the modules of the head that ``modules_to_save`` would have to name."""
+    return _modules(facts, lost(facts, ()))
 
 
 def _modules(facts: Facts, gone: list[str]) -> list[str]:

@@ -140,14 +140,14 @@ def _answers(model: nn.Module) -> torch.Tensor:
 
 
 def _report(model: nn.Module, folder: Any, **extra: Any) -> Any:
-    """Load an adapter; return the only report."""
+    """Load an adapter; return the only report about its fit."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             peft.PeftModel.from_pretrained(model, folder, **extra)
         except peft_strict.MisfitError as error:
             return error
-    (found,) = (each.message for each in caught if isinstance(each.message, peft_strict.PeftStrictWarning))
+    (found,) = (each.message for each in caught if isinstance(each.message, peft_strict.MisfitWarning))
     return found
 
 

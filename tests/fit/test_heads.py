@@ -258,6 +258,20 @@ def test_around_is_a_warning() -> None:
     assert (found.code, found.fix, found.warn_only) == ("H2", 'modules_to_save=["value"]', True)
     assert verdict(model, lora(model, None, modules_to_save=["value"])) is None
     assert verdict(model, lora(model, None, inference_mode=True)) is None
+    assert verdict(model, lora(model, None), wrapper=None) is None
+
+
+def test_names_that_reach_more() -> None:
+    """PEFT goes by how names end: where another module's ends so, too, the advice is to rename the head first."""
+    model = Around(zoo.build("bert_base"), value=nn.Linear(32, 1))
+    found = verdict(model, lora(model, None))
+    assert found is not None
+    assert "rename `value` before" in found.fix
+    assert "`backbone.encoder.layer.0.attention.self.value`" in found.fix
+    tuned = peft.get_peft_model(model, lora(model, None, target_modules=["key"], modules_to_save=["value"]))
+    assert any("self.value" in key for key in peft.get_peft_model_state_dict(tuned))
+    model = Around(zoo.build("bert_base"), value_head=nn.Linear(32, 1))
+    assert verdict(model, lora(model, None)).fix == 'modules_to_save=["value_head"]'
 
 
 def test_resized_embeddings() -> None:

@@ -29,6 +29,7 @@ _USUAL = {
     **dict.fromkeys(("head", "listed", "refused"), ()),
     **dict.fromkeys(("lacks", "ineffective", "source", "base_name", "auto_class")),
     "keeps_out": "",
+    "also": {},
 }
 
 
@@ -187,6 +188,10 @@ ROWS: list[tuple[Facts, Optional[str]]] = [
     ),
     (facts("QUESTION_ANS", "CAUSAL_LM", head=(Weight("qa_outputs.bias", True),), beside=True), _SPAN),
     (facts("CAUSAL_LM", None, head=NEW, beside=True, training=False), None),
+    (
+        facts("", None, head=NEW, beside=True, also={"score": "model.old_score"}),
+        'H2: modules_to_save=["score"] (rename `score` before: "score" also reaches `model.old_score`)',
+    ),
     # a pooler inside of the base model
     (facts("SEQ_CLS", "SEQ_CLS", head=(*NEW, POOLER)), 'H2: modules_to_save=["bert.pooler"]'),
     (facts("SEQ_CLS", None, head=(*NEW, POOLER)), 'H2: task_type="SEQ_CLS", modules_to_save=["bert.pooler"]'),
