@@ -21,22 +21,47 @@ PEERS = {
     "pip-system-certs": ("pip-system-certs==5.3", {}),
 }
 
+_BARE = "bare virtual environment"
+_UNSET = "**peft-strict**, variable unset"
+_SET = "**peft-strict**, `PEFT_STRICT=1`"
+
 
 def table(rounds: int = 200) -> list[str]:
-    """Return the lines of the Markdown table."""
+    """Return the lines of the Markdown tables."""
     rows = harness.side_by_side(_cases(), rounds)
     wrapt = importlib.metadata.version("wrapt")
-    return [*harness.table("`python -c pass`", rows), "", f"{harness.machine()}, wrapt {wrapt}, {rounds} rounds."]
+    return [
+        *harness.table("`python -c pass`", rows),
+        "",
+        f"{harness.machine()}, wrapt {wrapt}, {rounds} rounds.",
+        "",
+        *_other_pythons(rounds),
+    ]
+
+
+def _other_pythons(rounds: int) -> list[str]:
+    """Return the lines of the table with a line for each other CPython of this machine."""
+    lines = [f"| `python -c pass`, CPython | {' | '.join((_BARE, _UNSET, _SET))} |", "|---|--:|--:|--:|"]
+    for version in interpreters.PRESENT:
+        if version != interpreters.HERE:
+            bare, *rest = harness.side_by_side(_own_cases(version), rounds)
+            ratios = " | ".join(f"{row.ratio:.2f}x" for row in rest)
+            lines.append(f"| {version} | {harness.duration(bare.seconds)} | {ratios} |")
+    return lines
+
+
+def _own_cases(version: str) -> dict[str, Callable[[], float]]:
+    bare = interpreters.new_environment(version, interpreters.scratch() / f"bare-{version}")
+    ours = interpreters.clean(version)
+    return {_BARE: _start(bare), _UNSET: _start(ours), _SET: _start(ours, PEFT_STRICT="1")}
 
 
 def _cases() -> dict[str, Callable[[], float]]:
-    bare = interpreters.new_environment(interpreters.HERE, interpreters.scratch() / "bare")
-    ours = interpreters.clean(interpreters.HERE)
+    bare, *ours = _own_cases(interpreters.HERE).items()
     cases = {
-        "bare virtual environment": _start(bare),
-        "the same again (noise)": _start(bare),
-        "**peft-strict**, variable unset": _start(ours),
-        "**peft-strict**, `PEFT_STRICT=1`": _start(ours, PEFT_STRICT="1"),
+        **dict([bare]),
+        "the same again (noise)": bare[1],
+        **dict(ours),
         "a `.pth` that imports an empty module of a package": _start(_importing_nothing()),
         "a `.pth` that imports wrapt": _start(_importing_wrapt()),
     }
