@@ -13,6 +13,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._errors import RoundTripError, RoundTripWarning
+from ..fit.forward import parameters_of
 from ..releases import adapters
 from ..roundtrip import saved
 from ..roundtrip.facts import gather_saved
@@ -107,8 +108,11 @@ def deliver(watch: Watch, losses: Iterable[Loss], model: Any, source: Optional[s
 
 
 def _arguments(wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
+    parameters = parameters_of(wrapped)
+    if parameters is None:
+        return {}
     try:
-        bound = inspect.signature(wrapped).bind(*args, **kwargs).arguments
+        bound = inspect.Signature([*parameters.values()]).bind(*args, **kwargs).arguments
     except TypeError:  # which the call itself raises next
         return {}
     return {**bound, **bound.get("kwargs", {})}

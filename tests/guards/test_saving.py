@@ -431,3 +431,16 @@ def test_threads_do_not_share_a_save(tmp_path: Path) -> None:
     done.set()
     other.join()
     assert found == []
+
+
+@pytest.mark.skipif(sys.version_info < (3, 14), reason="up to CPython 3.13 the function cannot be made")
+def test_annotations_for_type_checkers_only(off: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Somebody's own ``save_pretrained``, annotated with names that are not there when it runs, saves as ever."""
+    names: dict[str, Any] = {"plain": peft.PeftModel.save_pretrained}
+    code = "def save(self, save_directory: Path, **more: Options): return plain(self, save_directory, **more)"
+    exec(compile(code, "save.py", "exec", dont_inherit=True), names)
+    monkeypatch.setattr(peft.PeftModel, "save_pretrained", names["save"])
+    peft_strict.enable(roundtrip="raise")
+    adapted().save_pretrained(tmp_path / "adapter")
+    peft_strict.disable()
+    assert (tmp_path / "adapter" / "adapter_config.json").exists()
