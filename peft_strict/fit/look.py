@@ -18,7 +18,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from . import tree
 from .evidence import inside, read
-from .names import EXCLUDED, FIELDS, PARAMETERS, SAVED, TARGETS, Names, dead, nearest
+from .names import (
+    EXCLUDED,
+    FIELDS,
+    PARAMETERS,
+    SAVED,
+    TARGETS,
+    Embeddings,
+    Names,
+    asks_for_embeddings,
+    dead,
+    nearest,
+)
 from .unknown import Report, Unknown, report
 
 if TYPE_CHECKING:
@@ -70,7 +81,7 @@ def before(model: Any, config: Any, *, added: Collection[str], skipped: Collecti
     modules = tree.modules_of(model) if lists else []
     if modules is None:
         return None
-    names = tree.named(modules)
+    names = Names(path for path, _ in modules)
     every = {PARAMETERS: tree.parameters(model, modules)} if PARAMETERS in lists else {}
     live: Lists = {}
     gone: Lists = {}
@@ -78,7 +89,7 @@ def before(model: Any, config: Any, *, added: Collection[str], skipped: Collecti
         lost = [entry for entry in entries if dead(entry, every.get(field, names), field)]
         live[field] = tuple(entry for entry in entries if entry not in lost)
         gone[field] = tuple(entry for entry in lost if not (field == SAVED and entry in added))
-    unknown = _judged(model, config, modules, lists, gone)
+    unknown = _judged(model, config, dict(modules), {**dict.fromkeys(lists, names), **every}, lists, gone)
     adapted = any(tree.is_adapted(module) for _, module in modules) if gone.get(EXCLUDED) else False
     excludes = any(not dead(entry, names, TARGETS) for entry in live.get(SAVED, ()))
     return Look(model, config, lists, live, unknown, adapted, excludes)
@@ -93,27 +104,23 @@ def _list_of(config: object, field: str) -> tuple[str, ...]:
     return tuple(sorted(texts) if isinstance(entries, (set, frozenset)) else texts)
 
 
-def _judged(model: Any, config: Any, modules: tree.Modules, lists: Lists, gone: Lists) -> list[Unknown]:
+def _judged(
+    model: Any, config: Any, modules: Mapping[str, Any], names: Mapping[str, Names], lists: Lists, gone: Lists
+) -> list[Unknown]:
     """Return the dead entries that have a hint, and those of ``modules_to_save`` that have nothing near at all."""
-    if not any(gone.values()):
-        return []
-    asked = tree.embeddings_of(model, modules)
+    asking = any(asks_for_embeddings(entry, field) for field, entries in gone.items() for entry in entries)
+    asked = tree.embeddings_of(model, list(modules.items())) if asking else Embeddings()
+    of_norms = _text(read(config, "peft_type")) == "LN_TUNING"
     found = []
     for field, entries in gone.items():
-        names = _meant(model, config, modules, field) if entries else Names(())
+        keep = tree.is_adaptable if field == TARGETS and not of_norms else tree.holds_weights
+        may = names[field].only(lambda path, keep=keep: keep(tree.inner(modules[path])))  # type: ignore[misc]
+        meant = names[field] if field == PARAMETERS else may
         for entry in entries[:_MOST]:
-            near = nearest(names, entry, lists[field], asked, field)
+            near = nearest(meant, entry, lists[field], asked, field)
             if near.taken is False if near else field == SAVED:
                 found.append(Unknown(field, entry, near))
     return found
-
-
-def _meant(model: Any, config: Any, modules: tree.Modules, field: str) -> Names:
-    """Return the names that may have been meant in a field."""
-    if field == PARAMETERS:
-        return tree.parameters(model, modules)
-    of_layers = field == TARGETS and _text(read(config, "peft_type")) != "LN_TUNING"
-    return tree.named(modules, tree.is_adaptable if of_layers else tree.holds_weights)
 
 
 def rewritten(look: Look, fields: Collection[str] = FIELDS) -> dict[str, Any]:

@@ -10,6 +10,7 @@ Shaped on 3,741 measured cells and 103 public lists; ``tests/fit/recipes.json`` 
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import lru_cache
@@ -56,13 +57,26 @@ class Names:
         for path in self.paths:
             self.by_last.setdefault(path.rpartition(".")[2], []).append(path)
         self._tails: dict[int, dict[tuple[str, ...], list[tuple[str, ...]]]] = {}
+        self._eligible: Optional[Callable[[str], bool]] = None
+
+    def only(self, eligible: Callable[[str], bool]) -> Names:
+        """Return the same names, of which only those may be meant for which ``eligible`` holds."""
+        names = copy.copy(self)
+        names._eligible = eligible
+        return names
+
+    def may_be(self, name: str) -> bool:
+        """Whether something of this name may be meant."""
+        paths = self.by_last.get(name.rpartition(".")[2], ())
+        return self._eligible is None or any(
+            self._eligible(path) for path in paths if path == name or path.endswith("." + name)
+        )
 
     def tails(self, length: int, numbers: tuple[str, ...]) -> list[tuple[str, ...]]:
         """Return the different ends of that many parts that hold these layer numbers, in order of appearance."""
         if length not in self._tails:
-            seen = dict.fromkeys(
-                tuple(parts[-length:]) for path in self.paths if len(parts := path.split(".")) >= length
-            )
+            ends = (parts[-length:] for path in self.paths if len(parts := path.split(".")) >= length)
+            seen = dict.fromkeys(map(tuple, ends if length > 1 else ([last] for last in self.by_last)))
             by_numbers = self._tails[length] = {}
             for tail in seen:
                 by_numbers.setdefault(_numbers(tail), []).append(tail)
@@ -121,10 +135,17 @@ def nearest(
     if not found:
         found, role = _asked(parts, embeddings)
     found = found or _slipped(names, parts) or _shifted(names, parts)
+    found = {name for name in found if names.may_be(name)}
     if len(found) != 1:
         return None
     name = found.pop()
     return Near(name, role, any(_takes(other, name, field) for other in others if other != entry))
+
+
+def asks_for_embeddings(entry: str, field: str) -> bool:
+    """Whether what the model calls its embedding and its head may be the hint for an entry."""
+    last = _clean(entry[:_LONGEST], field).rpartition(".")[2]
+    return "_".join(_tokens(last)) in words.EMBEDDINGS | words.HEADS
 
 
 def _takes(entry: str, name: str, field: str) -> bool:
@@ -191,6 +212,7 @@ def _shifted(names: Names, parts: tuple[str, ...]) -> set[str]:
     for tail in names.tails(length - 1, numbers) if length > 1 else ():
         found[tail] = _one_more(parts, tail)
     near = {".".join(tail): extra for tail, extra in found.items() if extra is not None}
+    near = {name: extra for name, extra in near.items() if names.may_be(name)}
     doubts = words.TELLING.intersection(near.values())
     return {name for name in near if not doubts and _stands_well(names, parts[-1], name)}
 

@@ -11,7 +11,7 @@ from .evidence import inside, read
 from .names import Embeddings, Names
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 Modules = list[tuple[str, Any]]
 
@@ -30,25 +30,39 @@ def modules_of(model: object) -> Optional[Modules]:
     Returns:
         ``None`` for what is not a tree of modules.
     """
-    found: Modules = []
-    return found if _collect(model, "", found, set()) else None
+    walk = _Walk()
+    return walk.found if walk.collect(model, "") else None
 
 
-def _collect(module: Any, path: str, found: Modules, above: set[int]) -> bool:
-    """Add what is below a module; say no where it holds itself, or too much."""
-    if not inside(module, "_modules"):
-        return True
-    module = inner(module)
-    if id(module) in above or len(found) > _MOST:
-        return False
-    above.add(id(module))
-    for name, child in inside(module, "_modules").items():
-        below = f"{path}.{name}" if path else str(name)
-        found.append((below, child))
-        if not _collect(child, below, found, above):
+class _Walk:
+    """One walk down a model, which looks at each class once."""
+
+    def __init__(self) -> None:
+        self.found: Modules = []
+        self._above: set[int] = set()
+        self._wraps: dict[type, bool] = {}
+
+    def collect(self, module: Any, path: str) -> bool:
+        """Add what is below a module; say no where it holds itself, or too much."""
+        children = inside(module, "_modules")
+        if not children:
+            return True
+        kind = type(module)
+        if kind not in self._wraps:
+            self._wraps[kind] = _is_a(kind, _WRAPPERS)
+        if self._wraps[kind]:
+            module = inner(module)
+            children = inside(module, "_modules")
+        if id(module) in self._above or len(self.found) > _MOST:
             return False
-    above.discard(id(module))
-    return True
+        self._above.add(id(module))
+        for name, child in children.items():
+            below = f"{path}.{name}" if path else str(name)
+            self.found.append((below, child))
+            if not self.collect(child, below):
+                return False
+        self._above.discard(id(module))
+        return True
 
 
 def inner(module: Any) -> Any:
@@ -66,11 +80,6 @@ def is_adapted(module: object) -> bool:
 
 def _is_a(cls: type, names: frozenset[str]) -> bool:
     return any(base.__name__ in names and base.__module__.startswith("peft.") for base in cls.__mro__)
-
-
-def named(modules: Modules, keep: Optional[Callable[[Any], bool]] = None) -> Names:
-    """Return the names of the modules for which ``keep`` holds; of all, without it."""
-    return Names(path for path, module in modules if keep is None or keep(inner(module)))
 
 
 def is_adaptable(module: Any) -> bool:
@@ -121,7 +130,7 @@ def _ask(model: Any, way: str) -> object:
 def _name_of(wanted: object, modules: Modules) -> Optional[str]:
     if wanted is None:
         return None
-    paths = [path for path, module in modules if module is wanted or inner(module) is wanted]
+    paths = [path for path, module in modules if module is wanted]
     if not paths:
         return None
     parts = paths[0].split(".")
