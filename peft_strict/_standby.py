@@ -45,7 +45,7 @@ class State:
         invalid: What a wrong value meets, ``"raise"`` or ``"warn"``.
         misfit: What a right value on the wrong model meets, ``"warn"``, ``"raise"`` or ``"ignore"``.
         roundtrip: What a save or a load that loses something meets, the same words.
-        installs: What was patched, one entry for each imported copy of PEFT (filled by ``guards.patching``).
+        installs: What was patched, one entry for each imported copy of PEFT (filled by ``guards.install``).
         problem: Why PEFT could not be guarded, or ``None``.
         variable: What ``PEFT_STRICT`` was before we set it for our children, and to what; ``None`` if we have not.
         lock: Held by whoever switches or patches.
@@ -302,13 +302,13 @@ def patch() -> "str | None":
     if not known.on:
         return None
     try:
-        from .guards import patching  # before the lock: an import that waits for another must not hold it
+        from .guards import install  # before the lock: an import that waits for another must not hold it
         from .releases import live
 
         live.load_lazy_parts(sys.modules["peft"])
         with known.lock:
             if known.on:
-                patching.apply(known)
+                install.apply(known)
                 known.problem = None
     except Exception as error:  # a PEFT we do not understand must stay importable and usable
         known.problem = f"{type(error).__name__}: {error}"

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import operator
-import sys
 from typing import TYPE_CHECKING, Any, Optional
 
-from .watch import MISSING
+from .patching import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,13 +25,12 @@ class TaskTypeGuard:
         _self_peft_strict_watch: The rules; marks it as ours.
     """
 
-    __slots__ = ("_members", "_newcomers", "_self_original", "_self_peft_strict_watch", "_state", "_type")
+    __slots__ = ("_members", "_self_original", "_self_peft_strict_watch", "_state", "_type")
 
     def __init__(self, original: Any, watch: Watch) -> None:
         self._self_original = original
         self._self_peft_strict_watch = watch
         self._members = watch.vocabulary.members
-        self._newcomers = watch.newcomers
         self._state = watch.state
         self._type = watch.release.task_type
 
@@ -54,11 +52,6 @@ class TaskTypeGuard:
                 if error is not None:
                     __tracebackhide__ = True  # pytest then ends on the user's line
                     raise error
-        if self._newcomers:
-            error = self._self_peft_strict_watch.welcome(instance, sys._getframe(1))
-            if error is not None:
-                __tracebackhide__ = True
-                raise error
         instance.__dict__["task_type"] = value
 
     def __delete__(self, instance: Any) -> None:
@@ -94,8 +87,6 @@ class DelegatingGuard(TaskTypeGuard):
     def __set__(self, instance: Any, value: Any) -> None:
         watch = self._self_peft_strict_watch
         value, error = watch.assigned(instance, value)
-        if error is None and watch.newcomers:
-            error = watch.welcome(instance, sys._getframe(1))
         if error is not None:
             __tracebackhide__ = True
             raise error

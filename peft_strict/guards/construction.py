@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import inspect
 import sys
 from functools import partial
@@ -10,17 +11,16 @@ from typing import TYPE_CHECKING, Any, Optional
 from ..releases.live import is_own
 from . import report
 from .suspension import is_suspended
-from .watch import MISSING, REPORTS
+from .watch import REPORTS
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable
 
     from .watch import Watch
 
 
-# What `__post_init__` may add to the fields. LoraConfig has 42 of them, which fill a dict to the brim, and adds one
-# more: to have the dict grow costs 4 % of the construction.
-_SPARE = ("spare 1", "spare 2", "spare 3", "spare 4")
+_NOT_GIVEN = getattr(dataclasses, "_HAS_DEFAULT_FACTORY", None)  # what a field with a factory is given if nothing is
 
 
 def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
@@ -35,7 +35,6 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
     translates = not is_own(cls) and not _is_generated(original)
     state, members, attributes = watch.state, watch.vocabulary.members, watch.attributes
     task_class = watch.release.task_type
-    blank = _blank_names(cls, original, watch)
     look = watch.fields.at(cls, names)
 
     def check(wrapped: Any, instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -48,27 +47,20 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
             if task_at < len(args):
                 passed = args[task_at]
         kept = members.get(passed) if type(passed) is str else passed if type(passed) is task_class else None
-        prefilled = None
         try:
             if kept is None or args or "peft_type" in kwargs:
                 method = args[method_at] if method_at < len(args) else kwargs.get("peft_type")
                 error = _before(watch, instance, passed, method, translates)
                 if error is not None:
                     raise error
-            if blank is not None and type(instance) is cls and not instance.__dict__:
-                prefilled = instance.__dict__ = blank.copy()
             wrapped(*args, **kwargs)
-            if passed is not None and (prefilled or attributes(instance)).get("task_type") is not (kept or passed):
+            if passed is not None and attributes(instance).get("task_type") is not (kept or passed):
                 error = _after(watch, instance, passed, translates)
                 if error is not None:
                     raise error
             error = look(instance, args, kwargs)
             if error is not None:
                 raise error
-        except TypeError as error:
-            if prefilled is not None and getattr(error.__traceback__, "tb_next", None) is None:
-                prefilled.clear()  # the arguments do not fit: the class has not seen the config
-            raise
         except REPORTS as error:
             __tracebackhide__ = True
             report.trim(error)
@@ -76,36 +68,6 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
         return None
 
     return check
-
-
-def _blank_names(cls: type, original: Any, watch: Watch) -> Optional[dict[str, Any]]:
-    """Return the attributes that constructing ``cls`` is sure to set, in order, if ``task_type`` is the first of them.
-
-    Python is slow with an attribute dict that it is asked for at the first of 45 attributes, as our guard does. One
-    that has the names already saves a fifth of the time of a plain construction. So classes of PEFT, whose generated
-    ``__init__`` sets every field before anybody can look, start with one; a config that has attributes already, from
-    an earlier ``__init__`` or from somebody else, keeps its own.
-    """
-    fields = getattr(cls, "__dataclass_fields__", {})
-    names = [name for name, field in fields.items() if field.init]
-    known = is_own(cls) and _is_generated(original) and cls in watch.release.configs.values()
-    if (
-        not known
-        or len(names) != len(fields)
-        or list(_positional_names(original)) != names  # a mock with a specification is generated, too
-        or names[:1] != ["task_type"]
-        or getattr(cls, "peft_type", cls) is not None
-    ):
-        return None
-    stored = not any(hasattr(type(getattr(cls, name, None)), "__set__") for name in names[1:])  # by no property
-    plain = stored and not any("__setattr__" in vars(base) for base in cls.__mro__[:-1])
-    if not plain:
-        return None
-    blank: dict[str, Any] = {**dict.fromkeys(names), "task_type": MISSING}
-    large = {**blank, **dict.fromkeys(_SPARE)}
-    for _ in _SPARE:
-        large.popitem()
-    return large if sys.getsizeof(large) > sys.getsizeof(blank) else blank  # only a larger one keeps the room
 
 
 def _before(watch: Watch, instance: Any, passed: Any, method: Any, translates: bool) -> Optional[Exception]:
@@ -141,8 +103,27 @@ def _after(watch: Watch, instance: Any, passed: Any, translates: bool) -> Option
     return watch.refuse_replaced(passed, instance, left)
 
 
+def first(config: Any, watch: Watch, frame: Optional[types.FrameType]) -> Optional[Exception]:
+    """Judge the first instance of a class, whose ``__init__`` was not wrapped yet when it was called.
+
+    Looks at what the class has stored already, and at what a generated ``__init__`` was given, if that is what runs:
+    a frame is asked for arguments here alone, once for each class. What a hand-written ``__init__`` that was set on
+    the class later keeps to itself is judged from the second instance on.
+    """
+    own = {getattr(vars(cls).get("__init__"), "__code__", None) for cls in type(config).__mro__}
+    while frame is not None and frame.f_code not in own:
+        frame = frame.f_back
+    passed, method = watch.attributes(config).get("task_type"), None
+    if frame is not None and _is_generated(frame):
+        given = frame.f_locals
+        value, method = given.get("task_type"), given.get("peft_type")
+        passed = passed if value is None or value is _NOT_GIVEN else value
+    return _before(watch, config, passed, method, translates=False)
+
+
 def _is_generated(function: Any) -> bool:
-    code = getattr(function, "__code__", None)
+    """Whether `dataclasses` has written this function, or what runs in this frame."""
+    code = getattr(function, "__code__", None) or getattr(function, "f_code", None)
     return code is not None and code.co_filename == "<string>"
 
 

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import sys
 import types
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from ..releases import adapters
 from . import loading, saving
+from .patching import FunctionPatch, Place, wrapping
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -22,24 +24,24 @@ if TYPE_CHECKING:
 _NAMES = (adapters.SAVE, adapters.LOAD)
 
 
-def methods(watch: Watch) -> Iterator[tuple[type, str, Callable[..., Any]]]:
-    """Yield each method: its class, its name and what is put around it."""
-    model = watch.release.peft_model
-    if adapters.home(adapters.SAVE) is not None:
-        yield model, "save_pretrained", saving.saving(watch)
-    if adapters.home(adapters.LOAD) is not None:
-        yield model, "from_pretrained", loading.loading(watch, 1)
-        yield model, "load_adapter", loading.loading(watch, 0)
-
-
-def functions(watch: Watch) -> Iterator[tuple[Any, str, Callable[..., Any]]]:
-    """Yield each module that holds one of PEFT's functions: the module, the name and what is put around it."""
+def places(watch: Watch) -> Iterator[Place]:
+    """Yield the methods, and each module that holds one of PEFT's functions."""
+    homes, model = {name: adapters.home(name) for name in _NAMES}, watch.release.peft_model
+    if homes[adapters.SAVE] is not None:
+        yield Place(model, "save_pretrained", wrapping(saving.saving(watch)))
+    if homes[adapters.LOAD] is not None:
+        yield Place(model, "from_pretrained", wrapping(loading.loading(watch, 1)))
+        yield Place(model, "load_adapter", wrapping(loading.loading(watch, 0)))
     wrappers = {adapters.SAVE: saving.choosing(watch), adapters.LOAD: loading.placing(watch)}
-    homes = {name: adapters.home(name) for name in _NAMES}
     for module, name, held in holders():
         home = homes[name]
         if home is not None and getattr(held, "__globals__", None) is vars(home):
-            yield module, name, wrappers[name]
+            yield Place(module, name, partial(_shared, watch, wrappers[name]))
+
+
+def _shared(watch: Watch, wrapper: Callable[..., Any], raw: Any) -> Any:
+    """Return the one patch for all modules that hold a function."""
+    return watch.functions.setdefault(id(raw), FunctionPatch(raw, wrapper))
 
 
 def holders() -> Iterator[tuple[types.ModuleType, str, Any]]:

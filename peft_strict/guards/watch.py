@@ -31,9 +31,6 @@ from .naming import NameLook
 from .suspension import is_suspended
 
 if TYPE_CHECKING:
-    import types
-    from collections.abc import Callable
-
     from .._standby import State
     from ..fit.rule import Misfit
     from ..releases.live import Release
@@ -68,25 +65,34 @@ class Watch:
         state: The shared state: on or off, and the modes.
         release: The copy of PEFT.
         vocabulary: Its task types.
-        newcomers: Config classes made after patching whose ``__init__`` was not there yet.
+        newcomers: Config classes made after patching that have had no instance yet, by their ``id``.
         attributes: Returns the real ``__dict__`` of a config.
         fields: The look at the other fields than the task type.
-        adopt: Patches such a class; set by `patching`.
+        functions: The patch of each function that several modules hold, by the ``id`` of what it wraps.
     """
 
     def __init__(self, release: Release, state: State) -> None:
         self.state = state
-        self.release = release
-        self.vocabulary = vocabulary(release)
-        self.newcomers: set[weakref.ref[type]] = set()
+        self.renew(release)
+        self.newcomers: dict[int, weakref.ref[type]] = {}  # a class need not have a hash
         self.attributes = instance_dict(release.config_base)
         self.names = NameLook(release, state)
         self.fields = FieldLook(self)
-        self.adopt: Callable[[type], None]
+        self.functions: dict[int, Any] = {}
         self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
         self._headless: dict[int, weakref.ref[Any]] = {}
         self._meeting = threading.local()
         self._mislabelled: set[tuple[str, Optional[str]]] = set()
+
+    def renew(self, release: Release) -> None:
+        """Work with the parts of this PEFT as they are now."""
+        self.release = release
+        self.vocabulary = vocabulary(release)
+
+    def note(self, cls: type) -> None:
+        """Remember a class until its first instance."""
+        key = id(cls)
+        self.newcomers[key] = weakref.ref(cls, lambda _: self.newcomers.pop(key, None))
 
     @property
     def active(self) -> bool:
@@ -174,15 +180,6 @@ class Watch:
         if left is not MISSING and left is not value:  # mended since it was reported
             self._reported.pop(id(config), None)
         return value, self.refuse(value, config, f"{type(config).__name__}.task_type = {{}}")
-
-    def welcome(self, config: Any, caller: types.FrameType) -> Optional[Exception]:
-        """Have the class of a first instance patched, and check what its unpatched ``__init__`` was given."""
-        if weakref.ref(type(config)) not in self.newcomers:
-            return None
-        self.adopt(type(config))
-        if caller.f_code.co_name != "__init__" or not self.active:
-            return None
-        return self.refuse_method(caller.f_locals.get("peft_type"), config)
 
     # -- models ------------------------------------------------------------------------------------------------------
 

@@ -79,15 +79,29 @@ class Release(NamedTuple):
 
     def config_classes(self) -> Iterator[type]:
         """Every config class there is now: the registered ones first, then the base and all its subclasses."""
-        seen: set[int] = set()  # a class need not have a hash
-        pending = [*self.configs.values(), self.config_base]
-        while pending:
-            cls = pending.pop(0)
-            if isinstance(cls, type) and id(cls) not in seen:
-                seen.add(id(cls))
-                yield cls
-                if issubclass(cls, self.config_base):
-                    pending.extend(type.__subclasses__(cls))
+        registered = [cls for cls in self.configs.values() if _derives(cls, self.config_base)]
+        return _families([*registered, self.config_base])
+
+    def owners(self) -> Iterator[Any]:
+        """Every class and module that may have been patched: the config classes, and what makes models."""
+        yield from self.config_classes()
+        yield from _families([cls for cls in (self.peft_model, self.mixed_model, *self.tuners) if cls is not None])
+        yield self.tasks_module
+
+
+def _derives(cls: Any, base: type) -> bool:
+    return issubclass(type(cls), type) and base in type.__dict__["__mro__"].__get__(cls)
+
+
+def _families(pending: list[type]) -> Iterator[type]:
+    """Yield these classes and all below them, each once."""
+    seen: set[int] = set()  # a class need not have a hash
+    while pending:
+        cls = pending.pop(0)
+        if id(cls) not in seen:
+            seen.add(id(cls))
+            yield cls
+            pending.extend(type.__subclasses__(cls))
 
 
 def load_lazy_parts(peft: types.ModuleType) -> None:

@@ -100,7 +100,7 @@ def examine(state: State, *, is_armed: bool) -> dict[str, Any]:
             return {**found, "state": "armed"}
         return {**found, "state": "not guarding", "problem": "our import hook was removed; call enable() again"}
     try:
-        from ..guards.patching import inspect_live
+        from ..guards.install import inspect_live
 
         classes, unguarded, version = inspect_live(state)
     except Exception as error:  # something else by the name of peft, or a wrapt that cannot be imported

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
-import sys
 from typing import Any
 
 import peft
@@ -13,9 +12,6 @@ import pytest
 from peft import LoHaConfig, LoraConfig, TaskType
 
 import peft_strict
-from peft_strict._standby import state
-from peft_strict.guards import construction
-from peft_strict.guards.patching import Install
 
 from ..outcomes import refused, reports
 from ..subclass_kinds import KINDS
@@ -204,18 +200,6 @@ def test_somebody_watches_the_attributes_come(off: None, monkeypatch: pytest.Mon
     peft_strict.enable()
     assert (LoraConfig(task_type="CAUSAL_LM", r=3).r, seen) == plain
     refused(LoraConfig, task_type="X")
-
-
-def test_the_attribute_dict_does_not_grow(strict: None) -> None:
-    """What a config starts with has room for all that constructing it sets: growing would take time."""
-    install = next(install for install in state.installs if type(install) is Install)
-    sizes = {}
-    for cls in (LoraConfig, peft.LoHaConfig, peft.IA3Config, peft.PromptTuningConfig):
-        blank = construction._blank_names(cls, vars(cls)["__init__"].__wrapped__, install.watch)
-        names = vars(cls())
-        assert list(names)[: len(blank)] == list(blank)
-        sizes[cls.__name__] = (sys.getsizeof(names), sys.getsizeof(blank.copy()))
-    assert [name for name, (size, given) in sizes.items() if size > given] == []
 
 
 # -- the user's own classes -------------------------------------------------------------------------------------------

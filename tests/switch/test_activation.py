@@ -1088,7 +1088,7 @@ def test_a_class_that_cannot_be_patched(passes) -> None:
         class Stubborn(type):
             def __setattr__(cls, name, value):
                 raise TypeError("not with me")
-        class StubbornConfig(metaclass=Stubborn):
+        class StubbornConfig(peft.PeftConfig, metaclass=Stubborn):
             def __init__(self, task_type=None):
                 self.task_type = task_type
         PEFT_TYPE_TO_CONFIG_MAPPING["STUBBORN"] = StubbornConfig

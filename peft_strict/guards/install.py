@@ -1,0 +1,136 @@
+"""Guards a live PEFT: which patches belong where, put there, looked for, and taken away."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+from .._errors import name_of
+from ..releases.live import live_release
+from . import configs, crossings, meeting, reading
+from .patching import Place, attributes_of, holds, mark_of, peel, put
+from .watch import Watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from .._standby import State
+    from ..releases.live import Release
+
+# Who has patches to place: each is asked for its places with the watch of one PEFT, at every start, look and undo. The
+# owner of a place is a class or module of PEFT, or of a library that is imported already.
+CONTRIBUTORS: tuple[Callable[[Watch], Iterator[Place]], ...] = (
+    configs.places,
+    reading.places,
+    meeting.places,
+    crossings.places,
+)
+
+
+class Install:
+    """The patches on one imported copy of PEFT.
+
+    Attributes:
+        release: That copy.
+        watch: The rules its patches apply.
+    """
+
+    def __init__(self, release: Release, state: State) -> None:
+        self.release = release
+        self.watch = Watch(release, state)
+
+    def renew(self, release: Release) -> None:
+        """Work with the parts of this PEFT as they are now: modules of it may have been reloaded."""
+        self.release = release
+        self.watch.renew(release)
+
+    def apply(self) -> None:
+        """Patch whatever is not guarded, and can be: what takes no patch is named by `unguarded`."""
+        for place in self._places():
+            with contextlib.suppress(Exception):  # whatever a foreign metaclass raises
+                put(place, self.watch)
+
+    def undo(self) -> None:
+        """Put back the original of every patch that nothing sits on. The others are tried again at the next undo."""
+        found = [*self.release.owners(), *(place.owner for place in self._places())]
+        found += [module for module, _, _ in crossings.holders()]  # who has imported a patched function since
+        owners = {id(owner): owner for owner in found}
+        for owner in owners.values():
+            for name, value in list(attributes_of(owner).items()):
+                if mark_of(value) is not None:
+                    peel(owner, name)
+        self.watch.newcomers.clear()
+
+    def registered(self) -> list[type]:
+        """Return the config classes that PEFT registers."""
+        found = {id(cls): cls for cls in self.release.configs.values() if isinstance(cls, type)}  # some have no hash
+        return list(found.values())
+
+    def unguarded(self) -> list[str]:
+        """Return the names of the config classes, and of other places, that are not guarded now. Changes nothing.
+
+        A class that was made after patching, and has no instance yet, counts as guarded: its first instance has it
+        patched.
+        """
+        opened = {(id(place.owner), place.name): place for place in self._places() if not self._is_guarded(place)}
+        registered = {id(cls) for cls in self.registered()}
+        classes = {id(cls): cls for cls in self.release.config_classes()}
+        names = [
+            name_of(cls)
+            for cls in classes.values()
+            for used in [configs.relied_on(cls) if id(cls) in registered else configs.held_by(cls)]
+            if id(cls) not in self.watch.newcomers and any((id(owner), name) in opened for owner, name in used)
+        ]
+        others = [
+            place for place in opened.values() if id(place.owner) not in classes or place.name not in configs.NAMES
+        ]
+        return names + [f"{place.owner.__name__}.{place.name}" for place in others]
+
+    def _places(self) -> Iterator[Place]:
+        for contribute in CONTRIBUTORS:
+            yield from contribute(self.watch)
+
+    def _is_guarded(self, place: Place) -> bool:
+        with contextlib.suppress(Exception):
+            return holds(place, self.watch) or not (place.adds or place.name in attributes_of(place.owner))
+        return False
+
+
+def apply(state: State) -> None:
+    """Guard the PEFT that is imported now, on top of what may be guarded already.
+
+    Raises:
+        RuntimeError: if this PEFT lacks something peft-strict needs.
+    """
+    install = _install_of(live_release(), state)
+    for other in [known for known in state.installs if type(known) is not Install]:
+        other.undo()  # placed by a copy of our code that was reloaded
+        state.installs.remove(other)
+    if install not in state.installs:
+        state.installs.append(install)
+    try:
+        install.apply()
+    except BaseException:
+        install.undo()
+        raise
+
+
+def _install_of(release: Release, state: State) -> Install:
+    """Return what this copy of our code has patched of that copy of PEFT, brought up to date; or a new one.
+
+    Two imports of ``peft`` are one PEFT as long as their classes are the same: deleting a package from ``sys.modules``
+    leaves its submodules.
+    """
+    for known in state.installs:
+        if type(known) is Install and known.release.config_base is release.config_base:
+            known.renew(release)
+            return known
+    return Install(release, state)
+
+
+def inspect_live(state: State) -> tuple[int, list[str], str]:
+    """Return how many config classes PEFT registers, what is not guarded of it, and PEFT's version."""
+    release = live_release()
+    found = (known for known in state.installs if known.release.config_base is release.config_base)
+    install = next(found, None) or Install(release, state)  # what another copy of our code has patched counts too
+    return len(install.registered()), install.unguarded(), release.version
