@@ -11,13 +11,13 @@ from ..releases import source
 from ..releases.vocabulary import Vocabulary
 from ..values.rule import misplaced
 from ..values.suggest import hint
-from . import adapter_files, adapter_weights
+from . import adapter_files, adapter_weights, check_fields
 from .check_report import UNUSABLE, Finding, Outcome, document, lines
 from .console import Progress, complain, report, shown
 from .json_members import Member, NotAnObjectError, line_of, top_level_members, top_level_values
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .adapter_weights import Told
 
@@ -72,18 +72,26 @@ class _Checker:
             return
         self.files += 1
         task_type, written = values.get("task_type"), False
+        for finding in self._findings(path, values):
+            member = top_level_members(text)[finding.key]
+            finding = finding._replace(line=line_of(text, member.start))
+            if self._fix and finding.fixable:
+                finding = self._mend(finding, loaded, text, member)
+                if finding.fixed:
+                    loaded = adapter_files.read(path)
+                    text = _decoded(loaded.content)
+            self.findings.append(finding)
+            if finding.key == "task_type":
+                task_type, written = finding.suggestion, finding.fixed
+        if os.path.basename(path) == adapter_files.FILE_NAME:
+            self._check_weights(path, values, task_type, written)
+
+    def _findings(self, path: str, values: Mapping[str, object]) -> Iterator[Finding]:
         for key, examine in (("task_type", self._task_type), ("peft_type", self._peft_type)):
             finding = examine(path, values[key]) if key in values else None
             if finding is not None:
-                member = top_level_members(text)[key]
-                finding = finding._replace(line=line_of(text, member.start))
-                if self._fix and finding.fixable:
-                    finding = self._mend(finding, loaded, text, member)
-                self.findings.append(finding)
-                if key == "task_type":
-                    task_type, written = finding.suggestion, finding.fixed
-        if os.path.basename(path) == adapter_files.FILE_NAME:
-            self._check_weights(path, values, task_type, written)
+                yield finding
+        yield from check_fields.find(path, values, self._peft.fields)
 
     def _check_weights(self, path: str, config: Mapping[str, object], task_type: object, written: bool) -> None:
         try:

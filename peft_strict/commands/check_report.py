@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..values.rule import short
 from .console import shown
@@ -24,9 +24,9 @@ class Finding(NamedTuple):
     Attributes:
         file: The path, as it was given or found.
         line: The line of the value.
-        key: ``"task_type"`` or ``"peft_type"``.
+        key: ``"task_type"``, ``"peft_type"``, or another field.
         value: What stands there.
-        suggestion: The task type that was meant, or ``None``.
+        suggestion: The task type, or the value, that was meant, or ``None``.
         advice: What to do, as a sentence.
         fixable: Whether ``--fix`` can mend it. With no suggestion, it then writes ``null``.
         fixed: Whether it did.
@@ -36,7 +36,7 @@ class Finding(NamedTuple):
     line: int
     key: str
     value: object
-    suggestion: Optional[str]
+    suggestion: object
     advice: str
     fixable: bool
     fixed: bool
@@ -111,7 +111,7 @@ def lines(outcome: Outcome) -> Iterator[str]:
     for finding in outcome.findings:
         yield f"{shown(finding.file)}:{finding.line}: {finding.key} {short(finding.value)}"
         yield f"  fixed: {json.dumps(finding.suggestion)}" if finding.fixed else f"  {finding.advice}"
-    if outcome.left:
+    if any(finding.key in ("task_type", "peft_type") for finding in outcome.left):
         yield f"PEFT {outcome.peft.version} knows: {', '.join(outcome.peft.task_types)}."
     for told in outcome.weights:
         yield from _told(told)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 # The newest release that was verified. A newer one may take a text before its annotation says so.
 NEWEST = "0.21.2"
-_UNKNOWN = f"this PEFT is newer than {NEWEST}, the newest that is known here"
+UNKNOWN = f"this PEFT is newer than {NEWEST}, the newest that is known here"
 
 SWITCH, TEXTS, LIST, NESTED = "switch", "texts", "list", "nested"
 
@@ -102,7 +102,7 @@ def fields_of(cls: type, version: str) -> Mapping[str, Kind]:
     try:
         known = _read.get(cls)
         if known is None:
-            known = _read[cls] = dict(_kinds(cls, _UNKNOWN if is_newer(version, NEWEST) else ""))
+            known = _read[cls] = dict(_kinds(cls, UNKNOWN if is_newer(version, NEWEST) else ""))
     except Exception:  # a class of the user's with a metaclass of its own, which may do anything: no opinion
         return {}
     return known

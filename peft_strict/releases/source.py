@@ -15,6 +15,7 @@ import re
 from typing import NamedTuple, Optional
 
 from . import live
+from .source_fields import SourceFields
 
 _HOMES = ("peft_types.py", "config.py")
 _VERSION = re.compile(r"""^__version__\s*=\s*["']([^"']+)["']""", re.MULTILINE)
@@ -27,11 +28,13 @@ class Installed(NamedTuple):
         version: PEFT's version, or ``"?"`` where its source does not say.
         task_types: The task types, with what each means, or ``""`` where PEFT does not say (before 0.7).
         methods: The names of PEFT's methods, which are right as ``peft_type``.
+        fields: What is declared of the other fields of its configs; of nothing where its source cannot be read.
     """
 
     version: str
     task_types: dict[str, str]
     methods: tuple[str, ...]
+    fields: SourceFields
 
 
 def installed() -> Installed:
@@ -63,7 +66,7 @@ def _from_source(spec: importlib.machinery.ModuleSpec) -> Optional[Installed]:
             found = _enums(source) if source else {}
             if found.get("TaskType") and "PeftType" in found:
                 version = _VERSION.search(text(spec, os.path.join(folder, "__init__.py")))
-                return _describe(version[1] if version else "?", found["TaskType"], found["PeftType"])
+                return _describe(version[1] if version else "?", found["TaskType"], found["PeftType"], (folder,))
     return None
 
 
@@ -78,10 +81,14 @@ def _from_import(spec: importlib.machinery.ModuleSpec) -> Installed:
         raise ImportError(_not_peft(spec)) from error
 
 
-def _describe(version: str, task_type: type[enum.Enum], peft_type: type[enum.Enum]) -> Installed:
+def _describe(
+    version: str, task_type: type[enum.Enum], peft_type: type[enum.Enum], folders: tuple[str, ...] = ()
+) -> Installed:
     known = live.meanings(task_type)
     names = [str(member.value) for member in task_type]
-    return Installed(version, {name: known.get(name, "") for name in names}, tuple(str(m.value) for m in peft_type))
+    methods = tuple(str(member.value) for member in peft_type)
+    means = {name: known.get(name, "") for name in names}
+    return Installed(version, means, methods, SourceFields(folders, version))
 
 
 def text(spec: importlib.machinery.ModuleSpec, path: str) -> str:

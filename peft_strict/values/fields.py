@@ -82,6 +82,12 @@ def judge(field: str, value: object, kind: Kind) -> Optional[Finding]:
     return _list(field, text, kind) if kind.form == LIST else None
 
 
+def plain(value: object) -> Optional[bool]:
+    """Return what a text for a bool says, if it is a plain yes or no; ``"none"`` is neither."""
+    word = value.strip().lower() if isinstance(value, str) and len(value) <= _LONGEST else ""
+    return word in _YES if word in _YES | _NO - _NONE else None
+
+
 def message(finding: Finding, where: str, source: Optional[str] = None) -> str:
     """Return the text of a report.
 
@@ -113,9 +119,9 @@ def _switch(field: str, text: str, kind: Kind) -> Optional[Finding]:
 def _member(field: str, text: str, kind: Kind) -> Optional[Finding]:
     if text in kind.texts or (kind.beyond is not None and re.fullmatch(kind.beyond, text, re.DOTALL)):
         return None
-    lost = f"{field} has no such value"
+    lost = "there is no such value"
     if kind.doubt:
-        lost = f"{field} is not declared to have this value (but {kind.doubt})"
+        lost = f"this value is not declared (but {kind.doubt})"
     found, meant = _meant(text, kind)
     fix = f"{field}={_shown(meant)}" if found else ""
     advice = f"Did you mean {_shown(meant)}? Write {fix}. It takes {_choices(kind)}." if found else ""

@@ -51,10 +51,10 @@ def main() -> int:
     bad = 0
     for version in sys.argv[1:] or PEFTS:
         found = tried_on(version)
-        print(f"{version}: {found['classes']} classes, {found['counts']}", flush=True)
-        for kind in ("alarms", "missed", "unmade"):
+        print(f"{version}: {found['classes']} classes, {found['declared']} fields, {found['counts']}", flush=True)
+        for kind in ("alarms", "missed", "apart", "unmade"):
             print(*(f"  {kind}: {each}" for each in found[kind]), sep="\n", end="\n" if found[kind] else "")
-        bad += len(found["alarms"]) + len(found["missed"])
+        bad += sum(len(found[kind]) for kind in ("alarms", "missed", "apart"))
     return bad > 0
 
 

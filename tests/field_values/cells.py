@@ -18,6 +18,8 @@ import peft
 
 import peft_strict
 from peft_strict import InvalidFieldError, InvalidFieldWarning
+from peft_strict.releases.fields import fields_of
+from peft_strict.releases.source import installed
 
 from ..ways_in.rows import registered_classes, tiny_lm
 
@@ -151,12 +153,29 @@ def met(field: Field, value: object, model: Any) -> object:
     return peft.PeftModel(model, config)
 
 
+def apart() -> tuple[list[str], int]:
+    """Return what is read of a field in the source but not of the live class, and how many fields are read alike.
+
+    The source may say less: nothing where an annotation is put together elsewhere.
+    """
+    source, wrong, alike = installed().fields, [], 0
+    for cls in registered_classes():
+        live = fields_of(cls, peft.__version__)
+        method = str(getattr(made(cls) if not said(lambda cls=cls: made(cls)) else None, "peft_type", None) or "")
+        for name, kind in source.of_method(method.rpartition(".")[2]).items():
+            alike += live.get(name) == kind
+            if live.get(name) != kind:
+                wrong.append(f"{cls.__name__}.{name}: {kind}, not {live.get(name)}")
+    return wrong, alike
+
+
 def table() -> dict[str, Any]:
     """Try all cells, with the defaults of ``enable()``.
 
     Returns:
         How many there are of each, and those that were answered in another way than they must be: a word to a right
         value (``alarms``), and none to a wrong one (``missed``). Classes that cannot be made here are ``unmade``.
+        What `apart` says is in ``apart`` and ``declared``.
     """
     peft_strict.enable()
     model = tiny_lm()
@@ -182,6 +201,7 @@ def table() -> dict[str, Any]:
                 counts[f"{code} {way}, refused by PEFT"] += answer == "PEFT"
                 if answer not in (code, "PEFT"):
                     missed.append(f"{cell}={value!r} {way}: {answer or 'nothing'}")
+    read, declared = apart()
     return {
         "peft": peft.__version__,
         "classes": len(whole),
@@ -189,4 +209,6 @@ def table() -> dict[str, Any]:
         "alarms": alarms,
         "missed": missed,
         "unmade": unmade,
+        "declared": declared,
+        "apart": read,
     }

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from peft_strict.releases.fields import LIST, NESTED, SWITCH, TEXTS, Kind
-from peft_strict.values.fields import judge, message
+from peft_strict.values.fields import judge, message, plain
 
 
 class Init(str, enum.Enum):
@@ -191,19 +191,19 @@ def test_texts_for_a_part_are_not_judged() -> None:
         (
             "init",
             "gausian",
-            "peft-strict F1: LoraConfig(it='gausian'): it has no such value.\n"
+            "peft-strict F1: LoraConfig(it='gausian'): there is no such value.\n"
             '  Did you mean "gaussian"? Write it="gaussian". It takes "gaussian", "olora", "pissa", True or False.',
         ),
         (
             "variant",
             "road_3",
-            "peft-strict F1: LoraConfig(it='road_3'): it has no such value.\n"
+            "peft-strict F1: LoraConfig(it='road_3'): there is no such value.\n"
             '  Write one of "road_1", "road_2" or "road_4".',
         ),
         (
             "new",
             "bta",
-            "peft-strict F2: LoraConfig(it='bta'): it is not declared to have this value (but this PEFT is new).\n"
+            "peft-strict F2: LoraConfig(it='bta'): this value is not declared (but this PEFT is new).\n"
             '  Did you mean "bat"? Write it="bat". It takes "bat", "mini", True or False.',
         ),
         (
@@ -236,3 +236,13 @@ def test_message_names_the_file() -> None:
         "  read from a/b.json",
         "  Write it=False.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [("yes", True), (" TRUE ", True), ("1", True), ("no", False), ("False", False), ("off", False)]
+    + [(value, None) for value in ("none", "null", "", "maybe", "yes" * 100, 1, None, True, ["yes"])],
+)
+def test_plain(value: object, says: object) -> None:
+    """A plain yes or no is one in any case; none and everything else is neither."""
+    assert plain(value) is says
