@@ -78,14 +78,15 @@ def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
         return Head()
     rewritten = evidence.is_rewritten(seen)
     weights: list[rule.Weight] = []
+    embeddings: list[rule.Weight] = []
     for name, child in children.items():
         if name in (base, _POOLER) or any(is_loaded(one.parameter) for one in first[name]):
             continue
         found = list(parameters(child, name))
         trained = all(read(one.parameter, "requires_grad") is True for one in found)
         if found and trained and _all_new(found, rewritten) and _counts(model, name, found, kinds):
-            weights += (_weight(one, True) for one in found)
-    return Head(tuple(weights), marked=True, beside=True)
+            (embeddings if _is_embedding(model, found) else weights).extend(_weight(one, True) for one in found)
+    return Head((*weights, *embeddings) if weights else (), marked=True, beside=True)
 
 
 def _counts(model: object, name: str, found: Sequence[evidence.Found], kinds: frozenset[str]) -> bool:
@@ -94,7 +95,7 @@ def _counts(model: object, name: str, found: Sequence[evidence.Found], kinds: fr
     What the class itself has, ``forward`` has to use; a model without a head has nothing that its user need use. What
     was hung onto the model later (it has no mark of transformers' initialisation) is there to be used.
     """
-    if _is_embedding(model, found) or _may_be_missing(model, found):
+    if _may_be_missing(model, found):
         return False
     if read(inside(model, "_modules")[name], "_is_hf_initialized") is not True:
         return True
@@ -122,7 +123,10 @@ def _paths(module: object, start: str) -> Iterator[str]:
 
 
 def _is_embedding(model: object, found: Sequence[evidence.Found]) -> bool:
-    """Whether a module holds the input or output embedding, which PEFT saves by rules of its own."""
+    """Whether a module holds the input or output embedding.
+
+    PEFT saves these by rules of its own, so that a new one alone is left to them. Beside another loss it is one, too.
+    """
     modules = [one.module for one in found]
     return any(_call(model, name) in modules for name in ("get_input_embeddings", "get_output_embeddings"))
 

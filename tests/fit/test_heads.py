@@ -174,6 +174,10 @@ def _frozen(model: nn.Module) -> nn.Module:
 
 HUNG: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
     "onto a language model": (lambda: _hung(zoo.build("llama_lm")), ["score"]),
+    "beside an output embedding that is new, too": (
+        lambda: _hung(loaded("LlamaForCausalLM", "LlamaModel")),
+        ["score", "lm_head"],
+    ),
     "of several layers": (
         lambda: _hung(zoo.build("t5"), nn.Sequential(nn.Linear(32, 8), nn.Tanh(), nn.Linear(8, 1))),
         ["score"],
