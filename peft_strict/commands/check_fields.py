@@ -30,9 +30,11 @@ def find(path: str, config: Mapping[str, object], known: SourceFields) -> Iterat
     kinds = known.of_method(config.get("peft_type"))
     doubt = _DOUBT if is_newer(config.get("peft_version"), known.version) else ""
     for key, value in config.items():
-        kind = kinds.get(key)
-        finding = judge(key, value, kind._replace(doubt=doubt or kind.doubt)) if kind is not None else None
-        if finding is None or kind is None:
+        kind = kinds.get(key) if value is None or isinstance(value, str) else None
+        if kind is None:
+            continue
+        finding = judge(key, value, kind._replace(doubt=doubt) if doubt else kind)
+        if finding is None:
             continue
         lost = finding.lost.replace("None", "null", 1) if value is None else finding.lost
         advice = f"{lost[0].upper()}{lost[1:]}. {_write(key, kind, finding.suggestion, finding.fix)}"
