@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 # The rule has nothing to say about these types, which most values have.
-_PLAIN = frozenset({bool, float, int, list, set, tuple})
+_PLAIN = frozenset(map(id, (bool, float, int, list, set, tuple)))  # a class need not have a hash
 
 # The file that was last found to hold wrong values, and these. They are recognised by identity: the text that JSON
 # decoding made is the very object that reaches the config.
@@ -74,7 +74,7 @@ class FieldLook:
                 kinds = self._inherited(type(config), cls)
             suspects = []
             for name, value in {**dict(zip(names, args)), **kwargs}.items() if args else kwargs.items():
-                if type(value) not in _PLAIN:
+                if id(type(value)) not in _PLAIN:
                     kind = kinds.get(name)
                     if kind is not None and not (
                         value in kind.texts if type(value) is str else _is_right(value, kind)

@@ -102,12 +102,14 @@ class Watch:
     # -- values ------------------------------------------------------------------------------------------------------
 
     def lookup(self, value: object) -> tuple[bool, Any]:
-        """Apply the rule to a value, with the task types that PEFT has by now: somebody may have added one."""
+        """Apply the rule to a value, with the task types that PEFT has by now: somebody may have changed them."""
         found = rule.lookup(value, self.vocabulary)
         if not found[0]:
-            known = len(self.vocabulary.members)
-            self.vocabulary.members.update(task_types(self.release))
-            if len(self.vocabulary.members) > known:
+            known, there = self.vocabulary.members, task_types(self.release)
+            if known != there:
+                known.update(there)
+                for gone in known.keys() - there.keys():
+                    del known[gone]
                 found = rule.lookup(value, self.vocabulary)
         return found
 
