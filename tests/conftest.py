@@ -12,6 +12,13 @@ os.environ.pop("PEFT_STRICT", None)
 
 import peft_strict  # the variable is read when it is imported
 
+from .endings import ENDINGS
+
+
+def pytest_sessionfinish() -> None:
+    """Leave nothing in the temporary folder."""
+    ENDINGS.close()
+
 
 @pytest.fixture(name="off")
 def _off() -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import importlib.util
 import os
@@ -19,6 +18,7 @@ import pytest
 import wrapt
 
 from . import preforked, small_peft
+from .endings import ENDINGS
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 VERSIONS = ("3.9", "3.10", "3.11", "3.12", "3.13", "3.14", "3.15")
@@ -60,7 +60,7 @@ def environ(**variables: object) -> dict[str, str]:
 def scratch() -> Path:
     """Return a folder that is there until this process ends."""
     folder = Path(tempfile.mkdtemp(prefix="peft-strict-tests-"))
-    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    ENDINGS.callback(shutil.rmtree, folder, ignore_errors=True)
     return folder
 
 
@@ -240,7 +240,7 @@ class World:
 @functools.cache
 def _server(environment: Environment) -> preforked.Server:
     server = preforked.Server(environment.python, environ(), scratch())
-    atexit.register(server.close)
+    ENDINGS.callback(server.close)
     return server
 
 

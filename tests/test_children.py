@@ -217,7 +217,7 @@ def test_launchers(tmp_path: Path, launcher: str) -> None:
     ranks.mkdir()
     (tmp_path / "worker.py").write_text(WORKER)
     command = (with_real_peft().python, *LAUNCHERS[launcher], tmp_path / "worker.py", ranks)
-    result = execute(*command, env=environ(PEFT_STRICT=1, OMP_NUM_THREADS=1), cwd=tmp_path)
+    result = execute(*command, env=environ(PEFT_STRICT=1, OMP_NUM_THREADS=1, TMPDIR=tmp_path), cwd=tmp_path)
     assert result.returncode != 0
     assert sorted(path.name for path in ranks.iterdir()) == ["0.txt", "1.txt"]
     for text in [*(path.read_text() for path in ranks.iterdir()), result.stderr]:

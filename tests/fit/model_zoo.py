@@ -16,6 +16,8 @@ import torch
 import transformers
 from torch import nn
 
+from ..endings import ENDINGS
+
 torch.set_num_threads(1)  # for models this small, threads only wait for each other
 
 TASKS = ("SEQ_CLS", "TOKEN_CLS", "QUESTION_ANS", "CAUSAL_LM", "SEQ_2_SEQ_LM", "FEATURE_EXTRACTION", None)
@@ -394,7 +396,9 @@ def _find(name: str) -> Any:
 
 @functools.cache
 def _checkpoints() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="peft-strict-zoo-")
+    folder = tempfile.TemporaryDirectory(prefix="peft-strict-zoo-")
+    ENDINGS.callback(folder.cleanup)
+    return folder
 
 
 @functools.cache
