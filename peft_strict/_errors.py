@@ -88,7 +88,8 @@ class MisfitError(_Report, ValueError):
     """A right config on a model that it does not fit: its ``task_type``, or names that the model does not have.
 
     Raised with ``misfit="raise"``, and for code ``M2``, where PEFT itself would fail with an obscure error, also with
-    ``misfit="warn"``.
+    ``misfit="warn"``. Code ``N1`` is raised once PEFT has accepted the config, when the adapter is in the model
+    already: the model has to be loaded anew.
 
     Attributes:
         code: The rule that spoke (``"M2"``, ``"H1"``, ``"H2"``, ``"P1"``, ``"S1"``, ``"T1"``, ``"N1"``).

@@ -213,7 +213,7 @@ def _shifted(names: Names, parts: tuple[str, ...]) -> set[str]:
         found[tail] = _one_more(parts, tail)
     near = {".".join(tail): extra for tail, extra in found.items() if extra is not None}
     near = {name: extra for name, extra in near.items() if names.may_be(name)}
-    doubts = words.TELLING.intersection(near.values())
+    doubts = any(words.TELLING.intersection(_tokens(extra)) for extra in near.values())
     return {name for name in near if not doubts and _stands_well(names, parts[-1], name)}
 
 

@@ -295,6 +295,9 @@ def test_fused_experts() -> None:
     mixtral = transformers.MixtralForCausalLM(transformers.MixtralConfig(**sizes))
     said, _, _ = outcome(mixtral, LORA(r=2, target_modules=["q_proj", "v_prj", "w1", "w2", "w3"]))
     assert [warning.code for warning in said] == ["N1"]
+    mixtral = transformers.MixtralForCausalLM(transformers.MixtralConfig(**sizes))
+    said, _, _ = outcome(mixtral, LORA(r=2, target_modules=["q_proj", "moe.mlp.gate"]))  # PEFT makes gate.weight of it
+    assert said == []
 
 
 def test_prompt_learning() -> None:

@@ -51,6 +51,7 @@ T5 = Names(
 )
 DEEPSEEK = Names(_layers("layers", 2, "self_attn.q_a_proj self_attn.q_b_proj self_attn.kv_b_proj self_attn.o_proj"))
 MOE = Names(_layers("layers", 2, "self_attn.q_proj self_attn.v_proj mlp.gate mlp.experts"))
+SHARED = Names(_layers("layers", 2, "mlp.gate mlp.shared_expert.gate_proj"))
 SD3 = Names(_layers("blocks", 2, "attn.to_q attn.to_k attn.add_q_proj attn.to_out.0 attn.to_add_out"))
 OWN = Embeddings("wte", "lm_head")
 
@@ -150,6 +151,7 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
         pytest.param(MOE, "gate_proj", None, id="a router is no gate of an MLP"),
         pytest.param(LLAMA, "gate", None, id="a gate of an MLP is no router"),
         pytest.param(SD3, "q_proj", None, id="an added projection is another thing"),
+        pytest.param(SHARED, "mlp.gate_proj", None, id="the expert that all share is another thing"),
         pytest.param(SD3, "q", "to_q", id="a word before it"),
         pytest.param(MAMBA, "o_proj", None, id="an output that is not of an attention"),
         pytest.param(GPT2, "fc", None, id="too vague"),
