@@ -10,7 +10,7 @@ import contextvars
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from .._errors import RoundTripError
+from .._errors import PUBLIC
 from ..releases import adapters
 from ..roundtrip import loaded
 from ..roundtrip.facts import gather_loaded
@@ -77,7 +77,7 @@ def loading(watch: Watch, place: int) -> Callable[..., Any]:
         token = _loading.set(_Loading(_source(model_id, kwargs), bool(place) and adapters.warns_of_missing(wrapped)))
         try:
             return wrapped(*args, **kwargs)
-        except RoundTripError as error:
+        except PUBLIC as error:  # of the looks below, too
             __tracebackhide__ = True
             report.trim(error)
             raise
