@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import operator
 from typing import TYPE_CHECKING, Any, Optional
 
-from .patching import MISSING
+from .patching import MISSING, attributes_of, mro_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,21 +13,31 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 
-class TaskTypeGuard:
+class _Plain(type):
+    """Has `inspect` and ``help()`` take the stand-in for what it stands in for, which is no data descriptor."""
+
+    def __getattribute__(cls, name: str) -> Any:
+        if name in ("__set__", "__delete__"):  # Python itself does not ask in this way
+            raise AttributeError(name)
+        return super().__getattribute__(name)
+
+
+class TaskTypeGuard(metaclass=_Plain):
     """Stands in for the class attribute ``task_type``, so that every assignment is checked.
 
     A data descriptor in front of what the class had there: reads and stores what an ordinary attribute would, in the
     instance's own ``__dict__``, and answers on the class with what the class had.
 
     Attributes:
-        _self_original: The raw class attribute it replaces.
-        _self_peft_strict_watch: The rules; marks it as ours.
+        shown: The raw class attribute it stands for.
+        is_told: Whether it was said that this class attribute has no effect.
     """
 
-    __slots__ = ("_members", "_self_original", "_self_peft_strict_watch", "_state", "_type")
+    __slots__ = ("_members", "_self_original", "_self_peft_strict_watch", "_state", "_type", "is_told", "shown")
 
-    def __init__(self, original: Any, watch: Watch) -> None:
-        self._self_original = original
+    def __init__(self, shown: Any, watch: Watch) -> None:
+        self.shown = shown
+        self.is_told = False
         self._self_peft_strict_watch = watch
         self._members = watch.vocabulary.members
         self._state = watch.state
@@ -39,8 +48,9 @@ class TaskTypeGuard:
             try:
                 return instance.__dict__["task_type"]
             except KeyError:
-                return self._default()
-        return self._default()
+                pass
+        read = getattr(type(self.shown), "__get__", None)
+        return self.shown if read is None else read(self.shown, instance, owner)
 
     def __set__(self, instance: Any, value: Any) -> None:
         if type(value) is not self._type and value is not None:
@@ -51,7 +61,10 @@ class TaskTypeGuard:
                 value, error = self._self_peft_strict_watch.assigned(instance, value)
                 if error is not None:
                     __tracebackhide__ = True  # pytest then ends on the user's line
-                    raise error
+                    try:
+                        raise error
+                    finally:
+                        del error  # or frame and error hold each other, and with them what the caller has at hand
         instance.__dict__["task_type"] = value
 
     def __delete__(self, instance: Any) -> None:
@@ -59,38 +72,36 @@ class TaskTypeGuard:
             raise AttributeError("task_type")
 
     def __reduce_ex__(self, protocol: Any) -> Any:  # for cloudpickle and dill, which take whole classes apart
-        return operator.getitem, ([self._default()], 0)
-
-    def _default(self) -> Any:
-        original = self._self_original
-        if isinstance(original, dataclasses.Field) and original.name and original.default is not dataclasses.MISSING:
-            # `dataclasses` has read the field and asks what became of it: the default, as it would have set itself
-            return original.default
-        return original
+        return operator.getitem, ([self.shown], 0)
 
 
-class DelegatingGuard(TaskTypeGuard):
-    """Stands in for a ``task_type`` that is not stored under that name in ``instance.__dict__``.
+TaskTypeGuard.__doc__ = property(lambda self: self.shown.__doc__)  # type: ignore[assignment]  # what help() prints
 
-    That is a slot or a property of a user's class, and any config of PEFT <= 0.3 (see `HiddenAttribute`).
+
+class StorageGuard(TaskTypeGuard):
+    """Stands in for a ``task_type`` that stores by itself: a slot or a property of a user's class.
+
+    That gets the value as it was written, as it would without us.
     """
 
     __slots__ = ("_inner",)
 
-    def __init__(self, original: Any, watch: Watch, inner: Any) -> None:
-        super().__init__(original, watch)
+    def __init__(self, shown: Any, watch: Watch, inner: Any) -> None:
+        super().__init__(shown, watch)
         self._inner = inner
 
     def __get__(self, instance: Any, owner: Optional[type] = None) -> Any:
-        return self._default() if instance is None else self._inner.__get__(instance, owner)
+        return self.shown if instance is None else self._inner.__get__(instance, owner)
 
     def __set__(self, instance: Any, value: Any) -> None:
-        watch = self._self_peft_strict_watch
-        value, error = watch.assigned(instance, value)
+        stored, error = self._self_peft_strict_watch.assigned(instance, value)
         if error is not None:
             __tracebackhide__ = True
-            raise error
-        self._inner.__set__(instance, value)
+            try:
+                raise error
+            finally:
+                del error
+        self._inner.__set__(instance, stored if isinstance(self._inner, HiddenAttribute) else value)
 
     def __delete__(self, instance: Any) -> None:
         self._inner.__delete__(instance)
@@ -114,10 +125,19 @@ class HiddenAttribute:
             raise AttributeError("task_type")
 
 
-def guard_for(original: Any, watch: Watch) -> TaskTypeGuard:
-    """Return the guard that fits the raw class attribute."""
-    if hasattr(type(original), "__set__"):
-        return DelegatingGuard(original, watch, original)
+def guard_for(cls: type, raw: Any, watch: Watch) -> TaskTypeGuard:
+    """Return the guard that fits a class, whose raw attribute may be `MISSING`: it then stands for the inherited."""
+    shown = inherited(cls)[1] if raw is MISSING else raw
+    if hasattr(type(shown), "__set__"):
+        return StorageGuard(shown, watch, shown)
     if isinstance(vars(watch.release.config_base).get("__dict__"), property):
-        return DelegatingGuard(original, watch, HiddenAttribute(original, watch.attributes))
-    return TaskTypeGuard(original, watch)
+        return StorageGuard(shown, watch, HiddenAttribute(shown, watch.attributes))
+    return TaskTypeGuard(shown, watch)
+
+
+def inherited(cls: type) -> tuple[Optional[type], Any]:
+    """Return the first class that an instance gets its ``task_type`` from, with the raw attribute there."""
+    for base in mro_of(cls):
+        if "task_type" in attributes_of(base):
+            return base, attributes_of(base)["task_type"]
+    return None, MISSING

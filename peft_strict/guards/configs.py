@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import attribute, construction, report
-from .patching import MISSING, MarkedClassMethod, Place, attributes_of, peel, put, wrapping
+from .patching import MISSING, MarkedClassMethod, Place, attributes_of, mro_of, peel, put, wrapping
 from .watch import REPORTS
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ def held_by(cls: type) -> list[tuple[type, str]]:
 
 def relied_on(cls: type) -> list[tuple[type, str]]:
     """Return the same for what instances of a config class use, of its own or inherited."""
-    found = [(base, name) for name in NAMES for base in _mro(cls) if name in attributes_of(base)]
+    found = [(base, name) for name in NAMES for base in mro_of(cls) if name in attributes_of(base)]
     return [next(each for each in found if each[1] == name) for name in dict.fromkeys(name for _, name in found)]
 
 
@@ -48,13 +48,10 @@ def _places_of(cls: type, watch: Watch, *, is_made: bool = True) -> Iterator[Pla
     own = attributes_of(cls)
     if "__init__" in own:
         yield Place(cls, "__init__", lambda raw: wrapping(construction.construction(cls, raw, watch))(raw))
-    if "task_type" in own and (is_made or hasattr(type(own["task_type"]), "__set__")):
-        yield Place(cls, "task_type", lambda raw: attribute.guard_for(raw, watch))
-
-
-def _mro(cls: type) -> tuple[type, ...]:
-    found: tuple[type, ...] = type.__dict__["__mro__"].__get__(cls)
-    return found
+    first, raw = attribute.inherited(cls)
+    is_foreign = first is not None and not issubclass(first, watch.release.config_base)  # a mixin's, in front of ours
+    if (first is cls or is_foreign) and (is_made or hasattr(type(raw), "__set__")):
+        yield Place(cls, "task_type", lambda raw: attribute.guard_for(cls, raw, watch), adds=is_foreign)
 
 
 # -- classes that are made later --------------------------------------------------------------------------------------
@@ -110,7 +107,7 @@ def welcome(config: Any, watch: Watch, setting: types.FrameType) -> Optional[Exc
         watch: The rules.
         setting: What sets the first attribute.
     """
-    classes = [cls for cls in _mro(type(config)) if id(cls) in watch.newcomers]
+    classes = [cls for cls in mro_of(type(config)) if id(cls) in watch.newcomers]
     with watch.state.lock:
         for cls in classes:
             _patch(cls, watch, is_made=True)

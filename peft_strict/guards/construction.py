@@ -6,10 +6,12 @@ import dataclasses
 import inspect
 import sys
 from functools import partial
+from itertools import takewhile
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..releases.live import is_own
 from . import report
+from .attribute import TaskTypeGuard
 from .suspension import is_suspended
 from .watch import REPORTS
 
@@ -54,11 +56,14 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
                 if error is not None:
                     raise error
             wrapped(*args, **kwargs)
-            if passed is not None and attributes(instance).get("task_type") is not (kept or passed):
+            left = attributes(instance).get("task_type")
+            if left is not kept and (passed is not None or type(left) is not task_class):
                 error = _after(watch, instance, passed, translates)
                 if error is not None:
                     raise error
             error = look(instance, args, kwargs)
+            if error is None and passed is None and type(instance) is not cls:
+                error = _without_effect(watch, instance)
             if error is not None:
                 raise error
         except REPORTS as error:
@@ -88,19 +93,38 @@ def _after(watch: Watch, instance: Any, passed: Any, translates: bool) -> Option
     if not watch.active:
         return None
     left = getattr(instance, "task_type", None)
-    default = getattr(type(instance), "task_type", None)
     right, meant = watch.lookup(passed)
-    if (
-        (left is default or left is None)
-        and (right or not translates)
-        and "task_type" not in watch.attributes(instance)
-    ):
+    if not watch.lookup(left)[0]:
+        return watch.refuse(left, instance, f"{type(instance).__name__}(task_type={{}})")
+    stored = "task_type" in watch.attributes(instance)
+    untouched = not stored and (left is None or left is getattr(type(instance), "task_type", None))
+    if untouched and (right or not translates):
         return None  # nothing was stored at all: somebody has put another __init__, such as a mock, in its place
-    if right and left == meant:
-        return None
-    if translates and not right and left is not None:
+    if passed is None or (right and left == meant) or (translates and not right and left is not None):
         return None
     return watch.refuse_replaced(passed, instance, left)
+
+
+def _without_effect(watch: Watch, config: Any) -> Optional[Exception]:
+    """Say once that ``task_type = ...`` in the body of the class has no effect: a dataclass gives it its default.
+
+    Only where the constructor is PEFT's or generated: one that is written by hand may read the line.
+    """
+    cls = type(config)
+    guard = vars(cls).get("task_type")
+    written = getattr(guard, "shown", None)
+    if not watch.active or type(guard) is not TaskTypeGuard or guard.is_told or written is None:
+        return None
+    users = list(takewhile(lambda base: not is_own(base), cls.__mro__))
+    by_hand = any(name in vars(base) for base in users for name in ("__post_init__", "__new__"))
+    init = next(vars(base)["__init__"] for base in cls.__mro__ if "__init__" in vars(base))
+    field = getattr(cls, "__dataclass_fields__", {}).get("task_type")
+    if by_hand or not _is_generated(init) or field is None or is_own(cls) or hasattr(type(written), "__get__"):
+        return None
+    if field.default is written or field.default is not getattr(config, "task_type", None):
+        return None
+    guard.is_told = True
+    return watch.tell_of_class_line(written, config)
 
 
 def first(config: Any, watch: Watch, frame: Optional[types.FrameType]) -> Optional[Exception]:

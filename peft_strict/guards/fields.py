@@ -6,14 +6,13 @@ user's own may, has made something else of it by then. A constructor that calls 
 
 from __future__ import annotations
 
-import contextvars
 import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._errors import InvalidFieldError, InvalidFieldWarning, name_of
 from ..releases.fields import NESTED, fields_of, is_newer
 from ..values.fields import Finding, judge, message
-from . import report
+from . import reading, report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -23,12 +22,6 @@ if TYPE_CHECKING:
 
 # The rule has nothing to say about these types, which most values have.
 _PLAIN = frozenset(map(id, (bool, float, int, list, set, tuple)))  # a class need not have a hash
-
-# The file that was last found to hold wrong values, and these. They are recognised by identity: the text that JSON
-# decoding made is the very object that reaches the config.
-_last_read: contextvars.ContextVar[tuple[str, Mapping[str, object]]] = contextvars.ContextVar(
-    "peft_strict_last_fields", default=("", {})
-)
 
 
 class Found(NamedTuple):
@@ -93,17 +86,6 @@ class FieldLook:
         """
         kinds = fields_of(type(config), self._watch.release.version)
         return self._deliver(config, list(self._findings(config, kinds, kinds, f", used on {used_on}")))
-
-    def note_source(self, found: object, path: object) -> None:
-        """Remember the file that wrong values were read from, for the report that will follow."""
-        if not isinstance(found, dict):
-            return
-        method = found.get("peft_type")
-        cls = self._watch.release.configs.get(method) if isinstance(method, str) else None
-        kinds = fields_of(cls, self._watch.release.version) if isinstance(cls, type) else {}
-        wrong = {name: found[name] for name in found.keys() & kinds.keys() if judge(name, found[name], kinds[name])}
-        if wrong:
-            _last_read.set((str(path), wrong))
 
     def _inherited(self, cls: type, owner: type) -> Mapping[str, Kind]:
         """Return the fields of a subclass whose constructor is the one of ``owner``; none if it has its own."""
@@ -178,12 +160,9 @@ class FieldLook:
         )
 
     def _source(self, name: str, value: object) -> Optional[str]:
-        """Return the file that a value was read from; asked once, as ``None`` is the same object everywhere."""
-        path, values = _last_read.get()
-        if values.get(name, self) is not value:
-            return None
-        _last_read.set((path, {other: values[other] for other in values if other != name}))
-        return path
+        """Return the file that a value is being read from."""
+        file = reading.file_with(name, value)
+        return file.path if file is not None else None
 
     def _was_reported(self, config: Any, found: Found) -> bool:
         known = self._reported.get(id(config))

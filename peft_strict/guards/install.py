@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from .._errors import name_of
 from ..releases.live import live_release
-from . import configs, crossings, meeting, reading
+from . import configs, crossings, files, meeting
 from .patching import Place, attributes_of, holds, mark_of, peel, put
 from .watch import Watch
 
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 # owner of a place is a class or module of PEFT, or of a library that is imported already.
 CONTRIBUTORS: tuple[Callable[[Watch], Iterator[Place]], ...] = (
     configs.places,
-    reading.places,
     meeting.places,
     crossings.places,
+    files.places,
 )
 
 
@@ -40,7 +40,9 @@ class Install:
         self.watch = Watch(release, state)
 
     def renew(self, release: Release) -> None:
-        """Work with the parts of this PEFT as they are now: modules of it may have been reloaded."""
+        """Work with the parts of this PEFT as they are now: modules of it may have been imported anew."""
+        if release.module is not self.release.module:
+            _clean(self.release.module)  # nobody finds that one any more
         self.release = release
         self.watch.renew(release)
 
@@ -56,9 +58,7 @@ class Install:
         found += [module for module, _, _ in crossings.holders()]  # who has imported a patched function since
         owners = {id(owner): owner for owner in found}
         for owner in owners.values():
-            for name, value in list(attributes_of(owner).items()):
-                if mark_of(value) is not None:
-                    peel(owner, name)
+            _clean(owner)
         self.watch.newcomers.clear()
 
     def registered(self) -> list[type]:
@@ -86,14 +86,26 @@ class Install:
         ]
         return names + [f"{place.owner.__name__}.{place.name}" for place in others]
 
-    def _places(self) -> Iterator[Place]:
+    def _places(self) -> list[Place]:
+        """Return all places. Where two look at the same attribute, the later one is around the earlier."""
+        found: dict[tuple[int, str], Place] = {}
         for contribute in CONTRIBUTORS:
-            yield from contribute(self.watch)
+            for place in contribute(self.watch):
+                below = found.get((id(place.owner), place.name))
+                found[id(place.owner), place.name] = below.under(place) if below is not None else place
+        return list(found.values())
 
     def _is_guarded(self, place: Place) -> bool:
         with contextlib.suppress(Exception):
             return holds(place, self.watch) or not (place.adds or place.name in attributes_of(place.owner))
         return False
+
+
+def _clean(owner: Any) -> None:
+    """Take every patch of ours off a class or module."""
+    for name, value in list(attributes_of(owner).items()):
+        if mark_of(value) is not None:
+            peel(owner, name)
 
 
 def apply(state: State) -> None:

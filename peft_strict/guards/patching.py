@@ -34,12 +34,19 @@ class Place(NamedTuple):
         name: The attribute.
         make: Makes the patch from the raw attribute.
         adds: Whether the patch belongs there although the owner has no such attribute (``make`` then gets `MISSING`).
+        above: What makes further patches around that one.
     """
 
     owner: Any
     name: str
     make: Callable[[Any], Any]
     adds: bool = False
+
+    above: tuple[Callable[[Any], Any], ...] = ()
+
+    def under(self, other: Place) -> Place:
+        """Return this place with another one's patches around its own."""
+        return self._replace(adds=self.adds or other.adds, above=(*self.above, other.make, *other.above))
 
 
 class Mark(NamedTuple):
@@ -59,6 +66,12 @@ def attributes_of(owner: Any) -> Mapping[str, Any]:
     found: Mapping[str, Any] = (
         type.__dict__["__dict__"].__get__(owner) if issubclass(type(owner), type) else vars(owner)
     )
+    return found
+
+
+def mro_of(cls: type) -> tuple[type, ...]:
+    """Return the ``__mro__`` of a class, whatever a metaclass makes of that name."""
+    found: tuple[type, ...] = type.__dict__["__mro__"].__get__(cls)
     return found
 
 
@@ -108,16 +121,16 @@ def _kept_by(layer: Any) -> Iterator[Any]:
 
 def put(place: Place, watch: Watch) -> None:
     """Put the patch there, unless one is in force. What another copy of our code has left there goes first."""
-    owner, name, make, adds = place
     if holds(place, watch):
         return
-    peel(owner, name)
-    raw = attributes_of(owner).get(name, MISSING)
-    if raw is not MISSING or adds:
-        patch = make(raw)
-        patch._self_original = raw
-        patch._self_peft_strict_watch = watch
-        setattr(owner, name, patch)
+    peel(place.owner, place.name)
+    raw = patch = attributes_of(place.owner).get(place.name, MISSING)
+    if raw is not MISSING or place.adds:
+        for make in (place.make, *place.above):
+            below, patch = patch, make(patch)
+            patch._self_original = below
+            patch._self_peft_strict_watch = watch
+        setattr(place.owner, place.name, patch)
 
 
 def peel(owner: Any, name: str) -> None:

@@ -1,27 +1,33 @@
-"""Guards where configs are read from files."""
+"""Knows which file PEFT is reading a config from, for as long as it reads it, and what was found in it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
-
-from .patching import Place, wrapping
-from .watch import note_source
+import contextvars
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from .watch import Watch
+    from collections.abc import Mapping
 
 
-def places(watch: Watch) -> Iterator[Place]:
-    """Yield the places where PEFT reads a config."""
+class File(NamedTuple):
+    """A config file.
 
-    def read(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        found = wrapped(*args, **kwargs)
-        if watch.active:
-            path = args[0] if args else kwargs.get("path_json_file")
-            note_source(found, path, watch)
-            watch.fields.note_source(found, path)
-        return found
+    Attributes:
+        path: Where it is.
+        values: What was found in it, by field.
+        told: The fields whose value was reported already: PEFT reads some files twice in one call.
+    """
 
-    yield Place(watch.release.config_base, "from_json_file", wrapping(read))
+    path: str
+    values: Mapping[str, object]
+    told: set[str]
+
+
+# The files that the outermost call of PEFT's that loads has read so far; ``None`` where nothing is being loaded.
+files: contextvars.ContextVar[Optional[dict[str, File]]] = contextvars.ContextVar("peft_strict_files", default=None)
+
+
+def file_with(name: str, value: object) -> Optional[File]:
+    """Return the file that is being loaded and gave this very value to that field, if there is one."""
+    known = files.get() or {}
+    return next((file for file in known.values() if file.values.get(name, known) is value), None)

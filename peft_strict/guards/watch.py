@@ -6,7 +6,6 @@ holds one frame of ours.
 
 from __future__ import annotations
 
-import contextvars
 import dataclasses
 import sys
 import threading
@@ -25,7 +24,7 @@ from ..fit.facts import find_misfit
 from ..releases.live import added_modules, instance_dict, task_types, vocabulary
 from ..releases.loading import loaded_from
 from ..values import rule
-from . import report
+from . import reading, report
 from .fields import FieldLook
 from .naming import NameLook
 from .suspension import is_suspended
@@ -39,23 +38,6 @@ MISSING: Any = dataclasses.MISSING  # still the same object when this module is 
 
 # What a patch lets through after cutting our other frames out of the traceback.
 REPORTS = (InvalidFieldError, InvalidFieldWarning, MisfitError)
-
-# The last wrong task_type that was read from a file, and that file. The value is recognised by identity: the text that
-# JSON decoding made is the very object that reaches the config.
-_last_read: contextvars.ContextVar[tuple[object, Optional[str]]] = contextvars.ContextVar(
-    "peft_strict_last_read", default=(MISSING, None)
-)
-# The last file that was warned of, and the user's call that had it read: PEFT <= 0.3 reads it for each of two configs.
-_last_warned: contextvars.ContextVar[tuple[object, ...]] = contextvars.ContextVar(
-    "peft_strict_last_warned", default=()
-)
-
-
-def note_source(config_dict: Any, path: Any, watch: Watch) -> None:
-    """Remember the file a wrong ``task_type`` was read from, for the report that will follow."""
-    value = config_dict.get("task_type") if isinstance(config_dict, dict) else None
-    if not watch.lookup(value)[0]:
-        _last_read.set((value, str(path)))
 
 
 class Watch:
@@ -117,21 +99,16 @@ class Watch:
         """Return the error for a wrong value, unless this config's was reported before or it is only to be warned."""
         if self._was_reported(config, value):
             return None
-        read, path = _last_read.get()
-        name = type(config).__name__
-        source = path if read is value else None
-        call: tuple[object, ...] = ()
-        if source is not None:
-            _last_read.set((MISSING, None))  # "" and 1 are the same object wherever they come from
-            call = (source, *report.users_call())
-            if self.state.invalid == "warn" and _last_warned.get() == call:
-                self._remember(config, value)
-                return None
+        file = reading.file_with("task_type", value)
+        if file is not None and self.state.invalid == "warn" and "task_type" in file.told:
+            self._remember(config, value)
+            return None
+        source, name = file.path if file is not None else None, type(config).__name__
         error = self._deliver(
             rule.invalid(value, self.vocabulary, where=where, config_class=name, source=source), config, value
         )
-        if call and error is None:
-            _last_warned.set(call)
+        if file is not None:
+            file.told.add("task_type")
         return error
 
     def refuse_method(self, method: object, config: Any) -> Optional[Exception]:
@@ -153,6 +130,11 @@ class Watch:
         else:
             error = rule.invalid(value, self.vocabulary, where=f"{name}(task_type={{}})", config_class=name)
         return self._deliver(error, config, value)
+
+    def tell_of_class_line(self, written: object, config: Any) -> Optional[Exception]:
+        """Warn that a class attribute ``task_type`` has no effect; return the error where a filter makes it one."""
+        text = rule.without_effect(written, self.vocabulary, config_class=type(config).__name__)
+        return report.warn(TaskTypeWarning(text))
 
     def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
         if self.state.invalid == "raise":

@@ -139,11 +139,11 @@ def live_release() -> Release:
         release = Release(
             module=peft,
             version=str(peft.__version__),
-            task_type=peft.TaskType,
-            config_base=_config_base(peft.PeftConfig),
+            task_type=_named(peft, "TaskType"),
+            config_base=_config_base(_named(peft, "PeftConfig")),
             configs=mapping.PEFT_TYPE_TO_CONFIG_MAPPING,  # type: ignore[union-attr]
             tasks_module=tasks_module,  # type: ignore[arg-type]
-            peft_model=peft.PeftModel,
+            peft_model=_named(peft, "PeftModel"),
             mixed_model=getattr(peft, "PeftMixedModel", None),
             tuners=_tuners(mapping),
         )
@@ -151,6 +151,16 @@ def live_release() -> Release:
     except AttributeError as error:
         raise RuntimeError(f"this PEFT lacks what peft-strict needs ({error})") from error
     return release
+
+
+def _named(peft: types.ModuleType, name: str) -> Any:
+    """Return a class by its name in the package, or from below it where somebody has put a mock in its place."""
+    found = getattr(peft, name)
+    if not isinstance(found, type):
+        modules = [module for key, module in list(sys.modules.items()) if key.startswith("peft.")]
+        held = (vars(module).get(name) for module in modules if isinstance(module, types.ModuleType))
+        found = next((each for each in held if isinstance(each, type) and each.__name__ == name), found)
+    return found
 
 
 def _config_base(config_class: type) -> type:

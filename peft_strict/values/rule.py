@@ -130,6 +130,22 @@ def replaced(value: object, left: object, vocabulary: Vocabulary, *, config_clas
     )
 
 
+def without_effect(written: object, vocabulary: Vocabulary, *, config_class: str) -> str:
+    """Say that ``task_type = ...`` in the body of a config class has no effect, as it is no field of the dataclass."""
+    right, stored = lookup(written, vocabulary)
+    meant = str.__str__(stored) if right and _is_text(stored) else hint(written, tuple(vocabulary.members)).task_type
+    advice = (
+        f"Write `task_type: str = {meant!r}` there and put @dataclasses.dataclass on the class, "
+        f"or pass task_type={meant!r}."
+        if meant
+        else "Take the line out."
+    )
+    return (
+        f"peft-strict: `task_type = {short(written)}` in the body of class {config_class} has no effect: "
+        f"its configs do not get it.\n  {advice}"
+    )
+
+
 def missing(
     vocabulary: Vocabulary, *, config_class: str, model_class: str, fitting: Optional[str]
 ) -> InvalidTaskTypeError:

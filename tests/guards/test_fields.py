@@ -302,13 +302,12 @@ def test_a_part_is_told_once(off: None) -> None:
 
 
 def test_a_saved_config_names_its_file(strict: None) -> None:
-    """By whatever way it is read: the file is named."""
+    """By whatever way PEFT loads it: the file is named."""
     with saved_adapter(use_rslora="False") as folder:
         path = str(Path(folder, "adapter_config.json"))
         for read in (
             lambda: PeftConfig.from_pretrained(folder),
             lambda: LoraConfig.from_pretrained(folder),
-            lambda: LoraConfig(**LoraConfig.from_json_file(path)),
             lambda: peft.PeftModel.from_pretrained(tiny_lm(), folder),
             lambda: tiny_lm().load_adapter(folder),
         ):
