@@ -43,7 +43,7 @@ def gather_saved(
         headless: Whether it has been said before that the head of this model will not be saved.
 
     Returns:
-        ``None`` where nothing can be said.
+        ``None`` where nothing is lost, or nothing can be said.
     """
     kinds, config = adapters.layers(), _config(model, adapter)
     if kinds is None or config is None or _is_exempt(config) or not isinstance(written, dict):
@@ -51,8 +51,10 @@ def gather_saved(
     found = inventory.take(model, adapter, kinds)
     missing = _missing(model, found, adapter, written)
     hollow = tuple(name for name, tensor in written.items() if _is_hollow(tensor))
-    between = wrappers.between(held.name for held in found.held[:1]) or wrappers.between(h.name for h in missing)
-    names = [held.name for held in missing or found.held]
+    loose = _loose(model, found, adapter, written, headless=headless) if to_file and found.loose else ()
+    if written and not (hollow or missing or loose):
+        return None
+    names = [held.name(adapter) for held in missing or found.held]
     return Saved(
         model_class=type(model).__name__,
         adapter=adapter,
@@ -60,11 +62,11 @@ def gather_saved(
         written=len(written),
         hollow=hollow,
         missing=_saved_names(missing, adapter) if written else (),
-        loose=_loose(model, found, adapter, written, headless=headless) if to_file and found.loose else (),
+        loose=loose,
         passed=None if state_dict is None else len(state_dict),
         sharded=any(hasattr(held.tensor, "ds_id") for held in found.held[:1]),
         unloaded=not found.layers and bool(getattr(config, "target_modules", None)) and adapters.is_wrapped(model),
-        between=between,
+        between=wrappers.between(names),
         difference=wrappers.difference(state_dict, names) if missing and state_dict else None,
         rivals=_rivals(model, adapter, missing),
         listed=_listed(config),
@@ -82,7 +84,7 @@ def _method(config: Any) -> str:
 
 
 def _saved_names(held: Sequence[Held], adapter: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(wrappers.strip(adapters.saved_name(each.name, adapter)) for each in held))
+    return tuple(dict.fromkeys(wrappers.strip(adapters.saved_name(each.name(adapter), adapter)) for each in held))
 
 
 def _is_hollow(tensor: Any) -> bool:
@@ -95,7 +97,9 @@ def _missing(model: Any, found: Inventory, adapter: str, written: Mapping[str, A
     Methods write some tensors in another form: VB-LoRA the largest entries only, DoRA's vector without the name of its
     module. Such a name starts as that of the dict which holds the tensor. What several layers share is written once.
     """
-    gone = [held for held in found.held if adapters.saved_name(held.name, adapter) not in written]
+    gone = [held for held in found.held if f"{held.layer}{held.entries}{held.inner}" not in written]  # most are
+    if gone:
+        gone = [held for held in gone if adapters.saved_name(held.name(adapter), adapter) not in written]
     if gone:
         names = sorted(written)
         gone = [held for held in gone if not _starts_one(_dict_name(held, adapter), names)]
@@ -110,7 +114,7 @@ def _missing(model: Any, found: Inventory, adapter: str, written: Mapping[str, A
 
 def _dict_name(held: Held, adapter: str) -> str:
     """Return the name of the dict in which a layer keeps this tensor, as the file would have it."""
-    return adapters.saved_name(held.name[: len(held.layer)] + held.name[len(held.layer) :].partition(".")[0], adapter)
+    return adapters.saved_name(f"{held.layer}{held.entries}", adapter)
 
 
 def _starts_one(name: str, names: Sequence[str]) -> bool:
@@ -164,7 +168,7 @@ def _outside_of_base(model: Any) -> tuple[str, ...]:
 
 def _rivals(model: Any, adapter: str, missing: Sequence[Held]) -> tuple[str, ...]:
     others = [name for name in model.peft_config if name != adapter]
-    return tuple(name for name in others if missing and all(f".{name}." in held.name for held in missing))
+    return tuple(name for name in others if missing and all(f".{name}." in held.name(adapter) for held in missing))
 
 
 def _listed(config: Any) -> Optional[tuple[str, ...]]:
@@ -198,8 +202,10 @@ def gather_loaded(
     if kinds is None or config is None or _is_exempt(config):
         return None
     held = inventory.take(model, adapter, kinds).held
-    unfilled = _unfilled(model, held, set(result.missing_keys))
+    unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
     unexpected = [name for name in result.unexpected_keys if not _has_entry(model, name, adapter)]
+    if not unfilled and not unexpected:
+        return None
     unplaced = [_as_given(name, adapter, given) for name in unexpected]
     facts = Loaded(
         model_class=type(model).__name__,
@@ -214,7 +220,7 @@ def gather_loaded(
     )
     if not unplaced:
         return facts
-    names = [adapters.saved_name(each.name, adapter) for each in unfilled or held]
+    names = [adapters.saved_name(each.name(adapter), adapter) for each in unfilled or held]
     difference, reverse = wrappers.difference(unplaced, names), wrappers.difference(names, unplaced)
     in_model = bool(reverse is not None and reverse.between)
     walked, holder = _end_of_way(model, unplaced[0])
@@ -235,9 +241,9 @@ def _is_exempt(config: Any) -> bool:
     return getattr(config, "is_prompt_learning", False) or _method(config) in _EXEMPT
 
 
-def _unfilled(model: Any, held: Sequence[Held], missing: set[str]) -> list[Held]:
+def _unfilled(model: Any, held: Sequence[Held], adapter: str, missing: set[str]) -> list[Held]:
     """Return the tensors of the adapter that are missing under each name that they have in the model."""
-    gone = [each for each in held if each.name in missing]
+    gone = [each for each in held if each.name(adapter) in missing]
     if gone:
         also = inventory.names_of(model, [each.tensor for each in gone])
         gone = [each for each in gone if missing.issuperset(also[id(each.tensor)])]

@@ -6,13 +6,13 @@ parameters and buffers, and no value is read. The walk goes once over the module
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from ..releases.adapters import adapter_dicts
 from ..releases.live import is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from ..releases.adapters import Layers
 
@@ -24,14 +24,20 @@ class Held(NamedTuple):
     """A tensor of the adapter in the model.
 
     Attributes:
-        layer: The path of the layer that holds it.
-        name: Its whole name in the model, with the name of the adapter.
+        layer: The path of the layer that holds it, with a dot behind; ``""`` for the model itself.
+        entries: The name of the dict in which that layer keeps such tensors by adapter.
+        inner: The name of the tensor in the entry of the adapter, with a dot in front; ``""`` where the entry is it.
         tensor: It.
     """
 
     layer: str
-    name: str
+    entries: str
+    inner: str
     tensor: Any
+
+    def name(self, adapter: str) -> str:
+        """Return its whole name in the model."""
+        return f"{self.layer}{self.entries}.{adapter}{self.inner}"
 
 
 class Inventory(NamedTuple):
@@ -60,58 +66,66 @@ def take(model: Any, adapter: str, kinds: Layers) -> Inventory:
     loose: list[tuple[str, Any]] = []
     layers = 0
     seen = {id(model)}
+    with_adapters: dict[type, bool] = {}  # by class: asking it of an abstract one takes long
+    own: dict[type, bool] = {}
     pending = [("", model)]
     while pending:
         path, module = pending.pop()
-        attributes = module.__dict__
-        if isinstance(module, (kinds.tuner_layer, kinds.auxiliary)):
+        attributes, cls = module.__dict__, type(module)
+        if cls not in own:
+            with_adapters[cls], own[cls] = issubclass(cls, (kinds.tuner_layer, kinds.auxiliary)), is_own(cls)
+        children = attributes["_modules"]
+        if with_adapters[cls]:
             layers += 1
-            held += _held(path, module, adapter, kinds)
-            children = [(name, child) for name, child in attributes["_modules"].items() if name in _INNER]
-        elif is_own(type(module)):
-            children = [(name, child) for name, child in attributes["_modules"].items() if name in _INNER]
+            names = ("modules_to_save",) if issubclass(cls, kinds.whole) else adapter_dicts(module)
+            for name in names:
+                entries = children.get(name)
+                if entries is not None:
+                    _hold(held, path, name, entries.__dict__, adapter)
+        if with_adapters[cls] or own[cls]:
+            children = {name: child for name, child in children.items() if name in _INNER}
         else:
-            loose += [
-                (f"{path}{name}", parameter)
-                for name, parameter in attributes["_parameters"].items()
-                if parameter is not None and parameter.requires_grad
-            ]
-            children = list(attributes["_modules"].items())
-        for name, child in reversed(children):
-            if child is not None and id(child) not in seen:
-                seen.add(id(child))
+            _loosen(loose, path, attributes)
+        for name, child in reversed(list(children.items())):
+            if child is None or id(child) in seen:
+                continue
+            seen.add(id(child))
+            if child.__dict__["_modules"]:
                 pending.append((f"{path}{name}.", child))
+            else:  # most modules are such leaves; none of PEFT's that matter here is one
+                _loosen(loose, f"{path}{name}.", child.__dict__)
     return Inventory(held, loose, layers)
 
 
-def _held(path: str, module: Any, adapter: str, kinds: Layers) -> Iterator[Held]:
-    names = ("modules_to_save",) if isinstance(module, kinds.whole) else adapter_dicts(module)
-    for name in names:
-        container = _child(module, name)
-        if container is None:
-            continue
-        inside = container.__dict__
-        entry = (inside.get("_modules") or {}).get(adapter)
+def _loosen(loose: list[tuple[str, Any]], path: str, attributes: dict[str, Any]) -> None:
+    """Add the parameters of a module that require gradients."""
+    for name, parameter in attributes["_parameters"].items():
+        if parameter is not None and parameter.requires_grad:
+            loose.append((f"{path}{name}", parameter))
+
+
+def _hold(held: list[Held], path: str, name: str, entries: dict[str, Any], adapter: str) -> None:
+    """Add what the dict of this name has for the adapter."""
+    modules = entries["_modules"]
+    if modules:
+        entry = modules.get(adapter)
         if entry is not None:
-            prefix = f"{path}{name}.{adapter}."
-            yield from (Held(path, prefix + inner, tensor) for inner, tensor in _tensors(entry, ""))
-        for kind in ("_parameters", "_buffers"):
-            tensor = (inside.get(kind) or {}).get(adapter)
-            if tensor is not None:
-                yield Held(path, f"{path}{name}.{adapter}", tensor)
+            _hold_all(held, path, name, entry.__dict__, ".")
+        return
+    for kind in ("_parameters", "_buffers"):
+        tensor = entries[kind].get(adapter)
+        if tensor is not None:
+            held.append(Held(path, name, "", tensor))
 
 
-def _child(module: Any, name: str) -> Optional[Any]:
-    return module.__dict__["_modules"].get(name)
-
-
-def _tensors(module: Any, path: str) -> Iterator[tuple[str, Any]]:
-    for name, parameter in module.__dict__["_parameters"].items():
+def _hold_all(held: list[Held], path: str, name: str, attributes: dict[str, Any], inner: str) -> None:
+    """Add all parameters of a module."""
+    for each, parameter in attributes["_parameters"].items():
         if parameter is not None:
-            yield f"{path}{name}", parameter
-    for name, child in module.__dict__["_modules"].items():
+            held.append(Held(path, name, inner + each, parameter))
+    for each, child in attributes["_modules"].items():
         if child is not None:
-            yield from _tensors(child, f"{path}{name}.")
+            _hold_all(held, path, name, child.__dict__, f"{inner}{each}.")
 
 
 def names_of(model: Any, tensors: Iterable[Any]) -> dict[int, list[str]]:

@@ -7,7 +7,7 @@ import inspect
 import sys
 from pathlib import Path
 
-from . import checking, construction, fields, harness, importing, startup, switching
+from . import checking, construction, fields, harness, importing, roundtrip, startup, switching
 
 BENCHMARKS = {
     "config": construction.table,
@@ -15,6 +15,7 @@ BENCHMARKS = {
     "startup": startup.table,
     "import": importing.table,
     "switching": switching.table,
+    "roundtrip": roundtrip.table,
     "check": checking.table,
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import json
 import pathlib
 import subprocess
@@ -35,7 +36,14 @@ from ..roundtrip.scenes import (
     tensors,
 )
 
+# of PEFT up to 0.20, for models without a name
+pytestmark = pytest.mark.filterwarnings("ignore:Could not find a config file")
+
 PICKS_BY_PATH = hasattr(peft.tuners.tuners_utils.BaseTuner, "_get_adapter_state_dict")  # since 0.21
+by_transformers = pytest.mark.skipif(
+    importlib.util.find_spec("peft.utils.transformers_weight_conversion") is None,
+    reason="this transformers wants a newer PEFT",
+)
 by_path = pytest.mark.skipif(not PICKS_BY_PATH, reason="PEFT before 0.21 picks the tensors by their names alone")
 
 
@@ -191,9 +199,9 @@ def test_tensors_without_elements(tmp_path: Path) -> None:
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         model.save_pretrained(tmp_path)
-    assert ["were not gathered" in str(each.message) or "was not gathered" in str(each.message) for each in found] == [
-        True
-    ]
+    said = [str(each.message) for each in found if "gathered" in str(each.message)]
+    assert len(said) == 1
+    assert said[0].startswith("peft-strict K2") != PICKS_BY_PATH  # 0.21 warns by itself
 
 
 @pytest.mark.usefixtures("strict")
@@ -203,7 +211,9 @@ def test_an_adapter_named_like_a_module(tmp_path: Path) -> None:
     model.add_adapter("mlp", lora())
     with reports() as found:
         model.save_pretrained(tmp_path, selected_adapters=["default"])
-    assert len(tensors(tmp_path)) == 4
+    if len(tensors(tmp_path)) == 8:
+        assert not found
+        pytest.skip("this PEFT does not leave them out")
     assert [each.message.code for each in found] == ["K3"]  # type: ignore[union-attr]
     assert "4 of its 8 tensors" in str(found[0].message)
     assert "adapter 'mlp'" in str(found[0].message)
@@ -241,6 +251,7 @@ def test_unfrozen_by_hand(tmp_path: Path) -> None:
     assert any("norm" in name for name in tensors(tmp_path))
 
 
+@by_transformers
 @pytest.mark.usefixtures("strict")
 def test_unfrozen_in_a_model_of_transformers(tmp_path: Path) -> None:
     """The same through `model.add_adapter`; not where only the tensors are asked for, which may be put beside."""
@@ -260,7 +271,12 @@ def test_unfrozen_in_a_model_of_transformers(tmp_path: Path) -> None:
 def test_what_the_config_trains_is_saved(tmp_path: Path, arguments: dict[str, Any]) -> None:
     """Biases and whole modules that the config has PEFT train are in the file; another adapter's are in its own."""
     model = peft.get_peft_model(language_model(attention_bias=True), lora(**arguments))
-    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    found = codes(lambda: model.save_pretrained(tmp_path))
+    if not PICKS_BY_PATH and arguments == {"bias": "lora_only"}:  # which older releases train and do not save
+        assert found == ["K4"]
+        assert not any("bias" in name for name in tensors(tmp_path))
+        return
+    assert found == []
     model.add_adapter("second", lora())
     assert codes(lambda: model.save_pretrained(tmp_path)) == []
     if "bias" not in arguments:  # PEFT warns of it then
