@@ -33,6 +33,8 @@ def places(watch: Watch) -> Iterator[Place]:
         if "__init__" in attributes_of(tuner):
             yield Place(tuner, "__init__", _meeting(watch, wraps=False))
     yield Place(release.tasks_module, _TASKS, lambda raw: TaskMapping(raw, watch))
+    if "_prepare_lora_config" in vars(release.tasks_module):  # PEFT 0.2
+        yield Place(release.tasks_module, "_prepare_lora_config", wrapping(partial(_prepare, watch)))
 
 
 def _meeting(watch: Watch, *, wraps: bool) -> Callable[[Any], Any]:
@@ -102,6 +104,13 @@ def _judging(
             watch.leave(config)
 
     return judged
+
+
+def _prepare(watch: Watch, wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """Hand prompt learning without a task type on to ``PeftModel``, where it is judged: PEFT 0.2 takes it for LoRA."""
+    if watch.active and args and isinstance(args[0], watch.release.module.PromptLearningConfig):
+        return args[0]
+    return wrapped(*args, **kwargs)
 
 
 def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any], *names: str) -> Iterator[Any]:
