@@ -23,7 +23,7 @@ def places(watch: Watch) -> Iterator[Place]:
     """Yield the places of every config class there is, and the one that tells of those to come."""
     for cls in list(watch.release.config_classes()):
         with contextlib.suppress(Exception):  # whatever a foreign metaclass raises
-            yield from _places_of(cls, watch)
+            yield from _places_of(cls, watch, is_made=id(cls) not in watch.newcomers)
     base = watch.release.config_base
     yield Place(base, "__init_subclass__", lambda raw: _newcomer_hook(raw, watch), adds=True)
 
@@ -39,7 +39,7 @@ def relied_on(cls: type) -> list[tuple[type, str]]:
     return [next(each for each in found if each[1] == name) for name in dict.fromkeys(name for _, name in found)]
 
 
-def _places_of(cls: type, watch: Watch, *, is_made: bool = True) -> Iterator[Place]:
+def _places_of(cls: type, watch: Watch, *, is_made: bool) -> Iterator[Place]:
     """Yield the places of one class; while it is being made only those that no decorator is going to read.
 
     `dataclasses`, attrs and pydantic read the ``task_type`` that the body of a class holds, and leave alone an
@@ -66,11 +66,15 @@ def _newcomer_hook(raw: Any, watch: Watch) -> Any:
             super(base, cls).__init_subclass__(**kwargs)
         else:
             raw.__get__(None, cls)(**kwargs)
+        if watch.state.on:
+            watch.note(cls)  # before the lock: whoever looks meanwhile holds it
         with watch.state.lock:
             if watch.state.on:
-                watch.note(cls)
+                watch.note(cls)  # `disable` may have forgotten it, and `enable` come after that
                 put(Place(base, "__setattr__", lambda raw: _first_hook(raw, watch), adds=True), watch)
                 _patch(cls, watch, is_made=False)
+            else:
+                watch.newcomers.pop(id(cls), None)
 
     return MarkedClassMethod(__init_subclass__)
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, Optional
 
 from .._errors import name_of
 from ..releases.live import live_release
@@ -25,6 +26,8 @@ CONTRIBUTORS: tuple[Callable[[Watch], Iterator[Place]], ...] = (
     crossings.places,
     files.places,
 )
+
+_MOMENT = 0.01  # seconds, in which another thread comes from making a class to telling us of it
 
 
 class Install:
@@ -70,21 +73,30 @@ class Install:
         """Return the names of the config classes, and of other places, that are not guarded now. Changes nothing.
 
         A class that was made after patching, and has no instance yet, counts as guarded: its first instance has it
-        patched.
+        patched. So does one that another thread is making at this moment, which is known a moment later.
         """
-        opened = {(id(place.owner), place.name): place for place in self._places() if not self._is_guarded(place)}
-        registered = {id(cls) for cls in self.registered()}
-        classes = {id(cls): cls for cls in self.release.config_classes()}
-        names = [
-            name_of(cls)
-            for cls in classes.values()
-            for used in [configs.relied_on(cls) if id(cls) in registered else configs.held_by(cls)]
-            if id(cls) not in self.watch.newcomers and any((id(owner), name) in opened for owner, name in used)
-        ]
-        others = [
-            place for place in opened.values() if id(place.owner) not in classes or place.name not in configs.NAMES
-        ]
-        return names + [f"{place.owner.__name__}.{place.name}" for place in others]
+        found = self._open()
+        if found:
+            time.sleep(_MOMENT)
+            again = self._open()
+            found = {key: each for key, each in found.items() if key in again}
+        return [name for _, name in found.values()]
+
+    def _open(self) -> dict[tuple[int, Optional[str]], tuple[Any, str]]:
+        """Return what is not guarded with its name, by ``id`` and, for others than config classes, the attribute."""
+        with self.watch.state.lock:  # or a class is adopted between one look and the next
+            opened = {(id(place.owner), place.name): place for place in self._places() if not self._is_guarded(place)}
+            registered = {id(cls) for cls in self.registered()}
+            classes = {id(cls): cls for cls in self.release.config_classes()}
+            found: dict[tuple[int, Optional[str]], tuple[Any, str]] = {}
+            for key, cls in classes.items():
+                used = configs.relied_on(cls) if key in registered else configs.held_by(cls)
+                if key not in self.watch.newcomers and any((id(owner), name) in opened for owner, name in used):
+                    found[key, None] = cls, name_of(cls)
+            for (key, name), place in opened.items():
+                if key not in classes or name not in configs.NAMES:
+                    found[key, name] = place.owner, f"{place.owner.__name__}.{name}"
+            return found
 
     def _places(self) -> list[Place]:
         """Return all places. Where two look at the same attribute, the later one is around the earlier."""

@@ -10,6 +10,8 @@ import importlib.util
 import os
 import pydoc
 import sys
+import threading
+import types
 import unittest.mock
 import weakref
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from peft import LoraConfig
 
 import peft_strict
 from peft_strict import TaskTypeWarning
+from peft_strict.guards import install
 from peft_strict.guards.patching import mark_of
 
 from ..command_line import REPOSITORY, environment, python
@@ -154,10 +157,39 @@ def test_the_body_is_left_alone_until_then(strict: None) -> None:
     class Mine(LoraConfig):
         task_type: Any = "CAUSAL_LM"
 
-    assert peft_strict.status().state == "guarding"
+    assert peft_strict.status().state == peft_strict.enable().state == "guarding"
     assert vars(Mine)["task_type"] == "CAUSAL_LM"
     Mine(task_type="SEQ_CLS")
     assert marked(Mine) == ["Mine.task_type"]
+
+
+def test_a_class_that_another_thread_is_making(strict: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A class that is there before we hear of it, as Python is still making it, does not count as unguarded."""
+    looked, made, found = threading.Event(), threading.Event(), []
+    asking = threading.Thread(target=lambda: found.append(peft_strict.status()))
+
+    class Slow:
+        def __set_name__(self, owner: type, name: str) -> None:
+            asking.start()
+            looked.wait(30)
+
+    def sleep(seconds: float) -> None:
+        looked.set()
+        made.wait(30)
+
+    monkeypatch.setattr(install, "time", types.SimpleNamespace(sleep=sleep))
+
+    class Mine(LoraConfig):
+        slow = Slow()
+
+        def __init__(self) -> None:
+            super().__init__()
+
+    made.set()
+    asking.join()
+    assert looked.is_set()
+    assert found[0].state == "guarding", found
+    assert Mine().r == LoraConfig().r
 
 
 # -- what a class makes of a value ------------------------------------------------------------------------------------
@@ -324,6 +356,6 @@ def test_an_undo_that_is_interrupted(off: None, monkeypatch: pytest.MonkeyPatch,
 def test_all_of_this_on_an_older_peft() -> None:
     """Every test of this file passes on PEFT 0.13.2, which checks no task type by itself."""
     path = os.pathsep.join([str(installed_copy("peft", "0.13.2")), str(REPOSITORY)])
-    variables = environment(PYTHONPATH=path, OLDER_PEFT=1)
+    variables = environment(PYTHONPATH=path, OLDER_PEFT="1")
     done = python("-m", "pytest", "-q", "-p", "no:cacheprovider", __file__, cwd=REPOSITORY, env=variables)
     assert done.returncode == 0, done.stdout[-3000:]
