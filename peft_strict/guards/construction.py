@@ -57,7 +57,8 @@ def construction(cls: type, original: Any, watch: Watch) -> Callable[..., Any]:
                     raise error
             wrapped(*args, **kwargs)
             left = attributes(instance).get("task_type")
-            if left is not kept and (passed is not None or type(left) is not task_class):
+            wrong = kept is None and passed is not None
+            if wrong or (left is not kept and (passed is not None or type(left) is not task_class)):
                 error = _after(watch, instance, passed, translates)
                 if error is not None:
                     raise error
