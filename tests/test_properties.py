@@ -610,7 +610,9 @@ def checked(*arguments: Any, **options: bool) -> tuple[int, str, str]:
     """Run ``peft-strict check`` in this process."""
     out, err = io.StringIO(), io.StringIO()
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-        code = check.run([str(argument) for argument in arguments], **{"fix": False, "as_json": False, **options})
+        code = check.run(
+            [str(argument) for argument in arguments], **{"fix": False, "values": False, "as_json": False, **options}
+        )
     return code, out.getvalue(), err.getvalue()
 
 
