@@ -1,4 +1,4 @@
-"""Makes Hugging Face PEFT refuse every wrong ``task_type`` at the line that wrote it.
+"""Watches Hugging Face PEFT: what a config says is what happens, and what was trained is in the file and comes back.
 
 >>> import peft_strict
 >>> peft_strict.enable()
@@ -7,7 +7,7 @@ Importing this package patches nothing and imports neither PEFT nor wrapt, nor a
 the start of every interpreter where ``PEFT_STRICT`` is set. Each name is loaded when it is first used (PEP 562).
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import re
 import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -83,10 +82,11 @@ def save_typo(folder: Path) -> None:
 
 
 def test_each_block_is_tested() -> None:
-    """Every block is a program, a command, or the text behind one; the only other text is the ``.pth`` line."""
+    """Every block is a program, a command, or the text behind one, but for the first line and the ``.pth`` file."""
     shown = [block.shown for block in BLOCKS if block.kind == "python"]
     others = [block.text for block in BLOCKS if block.kind not in ("python", "console") and block.text not in shown]
-    assert others == [(page.REPOSITORY / "peft_strict" / "peft_strict.pth").read_text()]
+    pth = (page.REPOSITORY / "peft_strict" / "peft_strict.pth").read_text()
+    assert others == ["PEFT_STRICT=1 python train.py\n", pth]
 
 
 # -- set-up and commands that take long -------------------------------------------------------------------------------
@@ -151,7 +151,7 @@ def test_words_of_the_variable() -> None:
         "off": None,
         "as `enable()`": (_standby.DEFAULT_INVALID, _standby.DEFAULT_MISFIT, _standby.DEFAULT_ROUNDTRIP),
         "report only; what PEFT itself cannot get past stays an error": ("warn", "warn", "warn"),
-        "a type that does not fit the model is an error too": ("raise", "raise", "raise"),
+        "whatever is reported is an error": ("raise", "raise", "raise"),
     }
     by_name, means = known.pop()
     assert _standby.parse_variable(by_name.strip("`")) == (("warn", "ignore", modes["as `enable()`"][2]), None)
@@ -167,14 +167,18 @@ def test_words_of_the_variable() -> None:
     assert _standby.parse_variable("ture")[1]
 
 
-def test_codes_of_misfits() -> None:
-    """The table of misfits has all codes there are, in the order in which they are asked, each with what it gives."""
-    listed = {}
-    for codes, _, warn, strict in page.rows(page.table_after(README, "| code | what it says |")):
-        listed.update(dict.fromkeys(codes.split(", "), (warn.strip("`"), strict.strip("`"))))
+def test_codes() -> None:
+    """The table of codes has every code that a rule can give, with an anchor, and what each mode gives."""
+    listed, mentioned = {}, page.table_after(README, "| code | what it says |")
+    for code, _, warned, raised in page.rows(mentioned):
+        anchor, name = re.fullmatch(r'<a id="(\w\d)"></a>(\w\d)', code).groups()
+        assert anchor == name.lower()
+        listed[name] = (warned.strip("`"), raised.strip("`"))
     misfits = [rule.Misfit(code, "", "", None, None, "", "") for code, _ in rule._RULES]
-    assert listed == {misfit.code: _reports(misfit) for misfit in misfits}
-    assert list(listed) == [misfit.code for misfit in misfits]
+    assert {each.code: listed.pop(each.code) for each in misfits} == {each.code: _reports(each) for each in misfits}
+    rules = ("values/fields.py", "fit/unknown.py", "roundtrip/saved.py", "roundtrip/loaded.py")
+    sources = "".join((page.REPOSITORY / "peft_strict" / name).read_text() for name in rules)
+    assert set(listed) == set(re.findall(r'"([A-Z]\d)"', sources))
 
 
 def _reports(misfit: rule.Misfit) -> tuple[str, str]:
@@ -241,9 +245,8 @@ def test_task_types_in_the_docstring() -> None:
     assert ["- " + " ".join(item.split()) for item in items] == list(task_types.docstring_lines())
 
 
-@pytest.mark.skipif(sys.version_info[:2] != (3, 11), reason="each Python marks the place in a line in its own way")
 def test_terminal_is_current() -> None:
-    """The picture of the error shows what the first program prints."""
+    """The picture at the top shows the first program and what it prints."""
     assert_current(terminal.pictures())
 
 

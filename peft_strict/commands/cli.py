@@ -81,7 +81,7 @@ def _dispatch(options: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="peft-strict",
-        description="Makes Hugging Face PEFT refuse every wrong task_type.",
+        description="Tells where Hugging Face PEFT does not do what its config says, or loses what was trained.",
         epilog="\n".join(f"{command:<8}" + codes.replace("\n", "\n" + " " * 8) for command, codes in _CODES.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from peft_strict import __version__
+
 from ..command_line import REPOSITORY, environment, environment_with, obey_ctrl_c, peft_strict
 
 SHOW = """\
@@ -92,7 +94,7 @@ def test_help_of_run_before_a_program() -> None:
 
 def test_version() -> None:
     """``--version`` names the program and its version."""
-    assert peft_strict("--version").stdout == "peft-strict 0.1.0\n"
+    assert peft_strict("--version").stdout == f"peft-strict {__version__}\n"
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,8 @@ import peft
 import pytest
 from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
+from peft_strict import __version__
+
 from .. import interpreters
 from ..command_line import REPOSITORY, environment, environment_with, obey_ctrl_c, peft_strict, python, with_dev_full
 
@@ -71,7 +73,7 @@ def test_plain_is_without_us(found: dict[str, object]) -> None:
 def test_versions(found: dict[str, object]) -> None:
     """The versions are those of the packages that were tried."""
     assert found["versions"]["peft"] == peft.__version__
-    assert found["versions"]["peft-strict"] == "0.1.0"
+    assert found["versions"]["peft-strict"] == __version__
     assert found["versions"].keys() == {"python", "peft", "peft-strict", "wrapt", "transformers", "torch"}
     assert "-" not in found["versions"].values()
 
@@ -175,7 +177,7 @@ def test_peft_that_cannot_be_imported(tmp_path: Path, source: str, reason: str) 
     result = doctor_with(tmp_path)
     assert result.returncode == 2
     assert result.stderr == f"peft-strict: PEFT cannot be imported: {reason}\n"
-    assert "peft-strict   0.1.0" in result.stdout
+    assert f"peft-strict   {__version__}" in result.stdout
     found = json.loads(doctor_with(tmp_path, "--json").stdout)
     assert (found["error"], found["exit_code"], found["classes"]) == (reason, 2, [])
 

@@ -24,4 +24,4 @@ def readme() -> str:
 
 def is_current(path: Path, text: str) -> bool:
     """Whether that file is there as it should be."""
-    return path.exists() and terminal.comparable(path.read_text()) == terminal.comparable(text)
+    return path.exists() and path.read_text() == text

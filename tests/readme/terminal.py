@@ -1,4 +1,4 @@
-"""The picture at the top of the README: a terminal with the mistake and the error."""
+"""The picture at the top of the README: a terminal with the program and what is said of it."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from collections.abc import Iterator
 
 from . import page, running, svg
 
-COLUMNS = 100
+COLUMNS = 120
 _SIZE, _ADVANCE, _LEADING = 13, 7.83, 19  # pixels; the fonts of the list are 0.602 em wide
 _LEFT, _TOP, _BAR = 18, 24, 34
-_WRONG, _RIGHT = "CASUAL_LM", "CAUSAL_LM"
+_WRONG, _RIGHT = "v_prj", "v_proj"
 
 _LOOKS = {
-    "error": re.compile(r"^peft_strict\.\w+(?=:)"),
-    "bad": re.compile(rf"""["']{_WRONG}["']|^ *\^+$"""),
-    "good": re.compile(rf"'{_RIGHT}'"),
-    "faint": re.compile(r"^\$|^  File .*|^Traceback .*|^    raise error$"),
+    "error": re.compile(r"\w+Warning(?=: peft-strict)|peft-strict [A-Z]\d"),
+    "bad": re.compile(rf"""["'`]{_WRONG}["'`]|none of its \d+ tensors"""),
+    "good": re.compile(rf"""(?<=Did you mean )`{_RIGHT}`|(?<=Write ).*"""),
+    "faint": re.compile(r"^\$"),
 }
 
 
 def pictures() -> dict[str, str]:
-    """Return the pictures by their file names, from a run of the README's first block."""
-    first = next(page.blocks(page.README.read_text()))
-    lines = list(screen(first.text, running.python(first.text).text))
+    """Return the pictures by their file names, from the README's first program and what it prints."""
+    first = next(block for block in page.blocks(page.README.read_text()) if block.kind == "python")
+    lines = list(screen(first.text, first.shown or ""))
     return {f"error-{name}.svg": _drawn(lines, palette) for name, palette in svg.PALETTES.items()}
 
 
@@ -36,11 +36,6 @@ def screen(code: str, output: str) -> Iterator[str]:
     yield f"$ python {running.SCRIPT}"
     for line in output.rstrip().splitlines():
         yield from textwrap.wrap(line, COLUMNS, break_on_hyphens=False) if len(line) > COLUMNS else [line]
-
-
-def comparable(picture: str) -> str:
-    """Return a picture without what an edit elsewhere moves: the number of the line of ours in the traceback."""
-    return re.sub(r"(peft_strict/\w+\.py\S*, line )\d+", r"\g<1>0", picture)
 
 
 def _drawn(lines: list[str], palette: svg.Palette) -> str:
@@ -63,7 +58,7 @@ def _drawn(lines: list[str], palette: svg.Palette) -> str:
     ]
     group = {"font_family": svg.MONOSPACE, "font_size": _SIZE, "fill": palette.text}
     parts.append(svg.tag("g", "\n" + "\n".join(rows) + "\n", **group))
-    title = f"{running.SCRIPT} with the typo {_WRONG}, and the error: did you mean {_RIGHT}?"
+    title = f"{running.SCRIPT}, and what is said of it: did you mean {_RIGHT}? None of its tensors will be in the file"
     return svg.document(width, height, title, parts)
 
 
