@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from . import page, task_types, terminal, ways_map
+from . import house, page, task_types, terminal, ways_map
 from .page import REPOSITORY
 
 ASSETS = REPOSITORY / ".github" / "assets"
@@ -19,7 +19,8 @@ def files() -> dict[Path, str]:
 def readme() -> str:
     """Return the README with its generated sections as they should be."""
     text = page.README.read_text()
-    return page.with_section(text, "task-types", task_types.markdown())
+    text = page.with_section(text, "task-types", task_types.markdown())
+    return page.with_section(text, "house", house.markdown())
 
 
 def is_current(path: Path, text: str) -> bool:
