@@ -1,4 +1,4 @@
-"""Models that real packages have quantised, on the CPU. They are not in the test extra: see .ci/run."""
+"""Models that real packages have quantised, on the CPU. They are not in the test extra: see .ci/quantised."""
 
 from __future__ import annotations
 
