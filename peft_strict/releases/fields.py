@@ -148,7 +148,7 @@ def kind_of(owner: str, name: str, declared: Optional[Declared], default: object
     texts, kinds, none, names = declared
     if name == "bias" and kinds == {"str"} and not texts:
         texts = tuple(dict.fromkeys(_QUOTED.findall(help_text))) if isinstance(help_text, str) else ()
-        if not {"none", "all"} < set(texts):
+        if not {"none", "all"} <= set(texts):
             return None
     if texts:
         beyond = _BEYOND.get((owner, name)) or _BEYOND.get(("*", name))
