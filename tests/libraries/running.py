@@ -94,8 +94,8 @@ def _environment(program: Program, folder: Path, mode: str) -> dict[str, str]:
 
 
 def _fetched(program: Program, folder: Path) -> Path:
-    """Fetch what a program needs beside the others, once."""
-    home = folder / f"beside-{program.name}"
+    """Fetch what a program needs beside the others, once, into a folder with the name of those that hold libraries."""
+    home = folder / f"beside-{program.name}" / "site-packages"
     if not home.exists():
         pip = [sys.executable, "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-deps"]
         subprocess.run([*pip, "--target", str(home), *program.beside], check=True, stdin=subprocess.DEVNULL)
