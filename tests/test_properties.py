@@ -27,7 +27,7 @@ import numpy
 import peft
 import pytest
 import wrapt
-from hypothesis import HealthCheck, event, given, settings
+from hypothesis import HealthCheck, assume, event, given, settings
 from hypothesis import strategies as st
 from peft import LoraConfig, TaskType
 
@@ -474,7 +474,7 @@ def test_the_attributes_of_every_class(off: None) -> None:
 @tries(150)
 @given(st.data(), st.sampled_from(CLASSES), st.sampled_from(sorted(FORMS)), st.sampled_from(NAMES))
 def test_right_values_change_nothing(off: None, data: Any, cls: Any, form: str, name: str) -> None:
-    """With whatever other arguments, right or wrong: the outcome is plain PEFT's, but for the member."""
+    """With whatever other arguments, unless the look at fields refuses one: PEFT's own outcome, but for the member."""
     words = data.draw(arguments(cls))
     more = {"again": data.draw(arguments(cls))}
     more["preset"] = data.draw(st.dictionaries(st.sampled_from(["more", "r", "_private", "peft_type"]), st.just(7)))
@@ -484,6 +484,7 @@ def test_right_values_change_nothing(off: None, data: Any, cls: Any, form: str, 
         plain = seen(cls, TaskType(name), words, **more)
         peft_strict.enable()
         strict = seen(cls, FORMS[form](name), words, **more)
+    assume(not any("InvalidFieldError" in str(each) for each in strict))
     assert strict == plain
 
 
