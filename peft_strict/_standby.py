@@ -71,9 +71,9 @@ state = State()  # while we are off, and where somebody has taken our finder awa
 def current_state() -> "State":
     """Return the state that our finder on ``sys.meta_path`` carries, whichever copy of our code has put it there."""
     global state
-    for finder in sys.meta_path:
+    for finder in _finders():
         if _is_ours(finder):
-            state = finder.peft_strict_state  # type: ignore[attr-defined]
+            state = finder.peft_strict_state
             break
     return state
 
@@ -272,11 +272,16 @@ def _take_out(*stay: Finder) -> None:
     Out of the list that is there: somebody may have it in hand, to put a finder into it. Only an import that walks it
     just now keeps it: that goes by position, and would miss what stands behind a finder that is taken out.
     """
-    gone = [finder for finder in sys.meta_path if _is_ours(finder) and finder not in stay]
+    gone = [finder for finder in _finders() if _is_ours(finder) and finder not in stay]
     if gone and _is_walked():
         sys.meta_path = [*sys.meta_path]
     for finder in gone:
         sys.meta_path.remove(finder)
+
+
+def _finders() -> "list[Any]":
+    """Return the finders of one moment: of a list that another thread changes some are missed, others seen twice."""
+    return list(sys.meta_path)
 
 
 def _is_walked() -> bool:
@@ -293,7 +298,7 @@ def _is_walked() -> bool:
 
 def is_armed() -> bool:
     """Whether a finder of ours stands by."""
-    return any(map(_is_ours, sys.meta_path))
+    return any(map(_is_ours, _finders()))
 
 
 def patch() -> "str | None":

@@ -244,6 +244,11 @@ class Watch:
         known = self._headless.get(id(inner))
         return known is not None and known() is inner
 
+    def forget(self) -> None:
+        """Forget what was said of the models and adapters so far: the next one to switch on has heard none of it."""
+        self._headless.clear()
+        self._mislabelled.clear()
+
     def _was_told_in_training(self, misfit: Misfit) -> bool:
         """Whether an adapter is being loaded that names a wrong task as one did that this program has trained."""
         if misfit.code != "L1":
