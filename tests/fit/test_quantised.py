@@ -58,7 +58,7 @@ def _needs(module: str) -> None:
     except ModuleNotFoundError:  # the package that it is in
         found = None
     if found is None:
-        pytest.skip(f"{module} is not installed; .ci/run says how to get it")
+        pytest.skip(f"{module} is not installed; .ci/quantised says how to get it")
 
 
 def _load(name: str, folder: str, quantiser: Optional[str]) -> nn.Module:
