@@ -76,12 +76,6 @@ def is_loading() -> bool:
     return False
 
 
-def users_call() -> tuple[object, ...]:
-    """Return what tells one call in the user's code from another."""
-    frame = _users_frame()
-    return (id(frame), frame.f_code, frame.f_lasti) if frame else ()
-
-
 def warn(warning: PeftStrictWarning) -> Optional[Exception]:
     """Warn at the user's line, through Python's ordinary filters.
 
