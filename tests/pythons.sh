@@ -3,8 +3,8 @@
 # libc that came with it (set with patchelf), so nothing of the machine changes. Needs apt and root, for the download.
 #
 #   tests/pythons.sh FOLDER        FOLDER/bin/python3.14 and python3.15 (29 MB), for PEFT_STRICT_TEST_PYTHONS=FOLDER/bin
-#   tests/pythons.sh FOLDER real   FOLDER/real/bin/python as well: 3.14 with Debian's CPU build of torch (245 MB) and the
-#                                  PEFT of tests/constraints.txt, for which PyPI has no such build
+#   tests/pythons.sh FOLDER real   FOLDER/real/bin/python as well: 3.14 with Debian's CPU build of torch (245 MB), as PyPI
+#                                  has none of that size, and this repository, editable, with all that its tests need
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1" && cd "$1" && folder=$PWD
@@ -70,5 +70,5 @@ torch/usr/bin/python3.14 -m venv real
 ln -sf "$folder"/torch/usr/lib/python3/dist-packages/torch{,gen,-*.dist-info} real/lib/python3.14/site-packages
 grep -v '^torch==' "$here/constraints.txt" > constraints.txt # what is linked here
 real/bin/python -m pip install -q --disable-pip-version-check --only-binary :all: -c constraints.txt \
-  peft wrapt pytest pytest-xdist hypothesis cloudpickle
+  -e "$(dirname "$here")[test]"
 real/bin/python -c "import peft, torch; print('peft', peft.__version__, 'torch', torch.__version__)"
