@@ -65,15 +65,11 @@ class FieldLook:
                 kinds = known
             else:
                 kinds = self._inherited(type(config), cls)
-            suspects = []
-            for name, value in {**dict(zip(names, args)), **kwargs}.items() if args else kwargs.items():
-                if id(type(value)) not in _PLAIN:
-                    kind = kinds.get(name)
-                    if kind is not None and not (
-                        value in kind.texts if type(value) is str else _is_right(value, kind)
-                    ):
-                        suspects.append(name)
-            return self._judge(config, suspects, kinds, {**dict(zip(names, args)), **kwargs}) if suspects else None
+            given = {**dict(zip(names, args)), **kwargs} if args else kwargs
+            for name, value in given.items():
+                if name in kinds and id(type(value)) not in _PLAIN and not _is_right(value, kinds[name]):
+                    return self._judge(config, given, kinds)
+            return None
 
         return passed
 
@@ -92,13 +88,12 @@ class FieldLook:
         first = next((base for base in cls.__mro__ if "__init__" in vars(base)), None)
         return fields_of(cls, self._watch.release.version) if first is owner else {}
 
-    def _judge(
-        self, config: Any, names: Iterable[str], kinds: Mapping[str, Kind], passed: Mapping[str, object]
-    ) -> Optional[Exception]:
+    def _judge(self, config: Any, given: Mapping[str, object], kinds: Mapping[str, Kind]) -> Optional[Exception]:
         if not self._watch.active:
             return None
         held = self._watch.attributes(config)
-        kept = [name for name in names if held.get(name, self) is passed[name] or kinds[name].form == NESTED]
+        fields = [name for name in given if name in kinds]
+        kept = [name for name in fields if held.get(name, self) is given[name] or kinds[name].form == NESTED]
         return self._deliver(config, list(self._findings(config, kept, kinds, "")))
 
     def _findings(self, config: Any, names: Iterable[str], kinds: Mapping[str, Kind], used_on: str) -> Iterator[Found]:
@@ -176,5 +171,7 @@ class FieldLook:
 
 
 def _is_right(value: object, kind: Kind) -> bool:
-    """Whether a value that is no plain text is right at a glance."""
+    """Whether a value is right at a glance."""
+    if type(value) is str:
+        return value in kind.texts
     return value is None and (kind.takes_none or not kind.texts)
