@@ -220,29 +220,58 @@ def test_a_quantised_head() -> None:
 
 
 FSDP = """
-import sys, warnings
+import sys
 import torch, transformers
+from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict, set_model_state_dict
+from torch.distributed.fsdp import fully_shard
 torch.distributed.init_process_group("gloo")
 transformers.utils.logging.set_verbosity_error()
 import peft, peft_strict
-peft_strict.enable(misfit="raise")
+peft_strict.enable(misfit="raise", roundtrip="raise")
 rank = torch.distributed.get_rank()
-for folder in sys.argv[1:]:
-    model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
-    try:
-        peft.get_peft_model(model, peft.LoraConfig(target_modules=["q_proj"]))
-        said = "quiet"
-    except peft_strict.MisfitError as error:
-        said = error.code
-    print(f"rank {rank}: {said}", flush=True)
+out, *folders = sys.argv[1:]
+for folder in folders:
+    for task in (None, "SEQ_CLS"):
+        model = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+        place = list(model.parameters())[-1].device.type
+        target = "query" if "bert" in model.config.model_type else "q_proj"
+        try:
+            tuned = peft.get_peft_model(model, peft.LoraConfig(target_modules=[target], task_type=task))
+            said = "quiet"
+        except peft_strict.MisfitError as error:
+            said = error.code
+        print(f"said: {place} {said}", flush=True)
+
+whole = tuned.state_dict() if rank == 0 else {}
+tuned = tuned.to("meta")
+fully_shard(tuned, mesh=torch.distributed.device_mesh.init_device_mesh("cpu", (2,)))
+tuned.to_empty(device="cpu")
+set_model_state_dict(tuned, whole, options=StateDictOptions(full_state_dict=True, broadcast_from_rank0=True))
+optimizer = torch.optim.SGD([each for each in tuned.parameters() if each.requires_grad], lr=0.1)
+tuned(input_ids=torch.arange(3, 9).reshape(2, 3), labels=torch.tensor([0, 1])).loss.backward()
+optimizer.step()
+whole = get_model_state_dict(tuned, options=StateDictOptions(full_state_dict=True, cpu_offload=True))
+if rank == 0:
+    tuned.save_pretrained(out, state_dict=whole)
+    fresh = transformers.AutoModelForSequenceClassification.from_pretrained(folder)
+    back = peft.get_peft_model_state_dict(peft.PeftModel.from_pretrained(fresh, out))
+    (name,) = (name for name in back if "score" in name)
+    print("same:", torch.equal(back[name], whole["base_model.model.score.modules_to_save.default.weight"]))
 """
 
 
 def test_ram_efficient_fsdp(tmp_path: Any) -> None:
-    """Two ranks that load in FSDP's frugal way: a loaded head is quiet on both; of a new one the first tells."""
+    """Two ranks that load in FSDP's frugal way: a loaded head is quiet on both; of a new one the first tells.
+
+    The other has no head until it is sent to it. With the type that is advised, the head is trained in its
+    shards, saved, and the same after loading.
+    """
+    if not hasattr(torch.distributed, "fsdp") or not hasattr(torch.distributed.fsdp, "fully_shard"):
+        pytest.skip("this torch has no fully_shard")
     script = tmp_path / "load.py"
     script.write_text(FSDP)
-    folders = [zoo.checkpoint("llama_seq", own=True), zoo.checkpoint("llama_seq")]
+    new = ("bert_seq", "llama_seq")
+    folders = [*(zoo.checkpoint(name, own=True) for name in new), *(zoo.checkpoint(name) for name in new)]
     common = {
         "MASTER_ADDR": "127.0.0.1",
         "MASTER_PORT": str(20000 + os.getpid() % 20000),
@@ -253,12 +282,16 @@ def test_ram_efficient_fsdp(tmp_path: Any) -> None:
     }
     ranks = [
         subprocess.Popen(
-            [sys.executable, str(script), *folders],
+            [sys.executable, str(script), str(tmp_path / "adapter"), *folders],
             env={**os.environ, **common, "RANK": str(rank), "LOCAL_RANK": str(rank)},
             stdout=subprocess.PIPE,
             text=True,
         )
         for rank in (0, 1)
     ]
-    said = [process.communicate(timeout=120)[0].splitlines()[-2:] for process in ranks]
-    assert said == [["rank 0: quiet", "rank 0: H2"], ["rank 1: quiet", "rank 1: quiet"]]
+    first, second = (process.communicate(timeout=180)[0].splitlines() for process in ranks)
+    quiet, told = "said: cpu quiet", "said: cpu H2"
+    assert [line for line in first if line.startswith("said: ")] == [quiet] * 4 + [told, quiet] * 2
+    assert [line for line in second if line.startswith("said: ")] == [quiet] * 4 + ["said: meta quiet"] * 4
+    assert first[-1] == "same: True"
+    assert [process.returncode for process in ranks] == [0, 0]
