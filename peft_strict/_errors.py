@@ -49,7 +49,7 @@ class InvalidFieldError(_Report, ValueError):
         allowed: The values that the field has, as far as they are texts.
         suggestion: What was probably meant, or ``None`` if there is no safe answer.
         config_class: The name of the config class, or ``None`` outside of a config.
-        source: The file the value was read from, or ``None``.
+        source: The file the value was read from, or the adapter that was being loaded (code ``"M1"``), or ``None``.
         fix: The text to write instead, such as ``use_rslora=False``.
     """
 

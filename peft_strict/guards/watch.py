@@ -220,7 +220,14 @@ class Watch:
             self._headless[key] = weakref.ref(model, lambda _: self._headless.pop(key, None))
         names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
         if misfit.code == "M1":
-            error = rule.missing(self.vocabulary, fitting=misfit.fitting, **names)
+            loader = self.release.tasks.get(misfit.fitting) if misfit.fitting else None
+            error = rule.missing(
+                self.vocabulary,
+                fitting=misfit.fitting,
+                source=misfit.source,
+                loader=loader.__name__ if loader else None,
+                **names,
+            )
             if wrapper is None:  # in `get_peft_model`, which is about to fail
                 return error
             return None if self._was_reported(config, None) else self._deliver(error, config, None)

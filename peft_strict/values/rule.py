@@ -147,25 +147,48 @@ def without_effect(written: object, vocabulary: Vocabulary, *, config_class: str
 
 
 def missing(
-    vocabulary: Vocabulary, *, config_class: str, model_class: str, fitting: Optional[str]
+    vocabulary: Vocabulary,
+    *,
+    config_class: str,
+    model_class: str,
+    fitting: Optional[str],
+    source: Optional[str] = None,
+    loader: Optional[str] = None,
 ) -> InvalidTaskTypeError:
     """Build the error for prompt learning without a task type, code M1.
 
     ``get_peft_model`` then fails (``KeyError: None``); a ``PeftModel`` made by hand does not use the prompt. PEFT has
     no sentence for it that the message could start with.
+
+    Args:
+        vocabulary: The task types of the installed PEFT.
+        config_class: The name of the config class.
+        model_class: The name of the base model's class.
+        fitting: The task type that fits the model, or ``None``.
+        source: Where the adapter is being loaded from; ``None`` where a new one is made.
+        loader: The name of PEFT's class for ``fitting``.
     """
-    supported = tuple(vocabulary.members)
-    fits = f"For {model_class} write task_type={fitting!r}{_meaning(fitting, vocabulary.meanings)}." if fitting else ""
+    given, meaning = f" from {source}" if source else "", _meaning(fitting, vocabulary.meanings)
+    if source is None:
+        fix = _fix(fitting)
+        advice = f" For {model_class} write task_type={fitting!r}{meaning}." if fitting else ""
+    elif fitting and loader:
+        fix = f'write "task_type": "{fitting}" into its adapter_config.json, or load it with {loader}.from_pretrained'
+        advice = f" If it was trained as {fitting}{meaning}, {fix}."
+    else:
+        fix = "load it with PEFT's class for the task that it was trained for"
+        advice = f" Instead, {fix}."
     return InvalidTaskTypeError(
-        f"peft-strict M1: {config_class} without a task_type, used on {model_class}: its prompt would not be used.\n"
-        f"  Prompt learning needs a task type: only PEFT's class for a task adds the prompt. {fits}".rstrip(),
+        f"peft-strict M1: {config_class} without a task_type{given}, used on {model_class}: "
+        "its prompt would not be used.\n"
+        f"  Prompt learning needs a task type: only PEFT's class for a task adds the prompt.{advice}",
         code="M1",
         value=None,
-        supported=supported,
+        supported=tuple(vocabulary.members),
         suggestion=fitting,
-        fix=_fix(fitting),
+        fix=fix,
         config_class=config_class,
-        source=None,
+        source=source,
     )
 
 

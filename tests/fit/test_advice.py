@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tempfile
 import warnings
@@ -187,6 +188,25 @@ def test_loading(case: str, strict: None, tmp_path: Any) -> None:
     assert said(lambda: peft.PeftModel.from_pretrained(right, tmp_path)) == []
     if trained is not None and task != "prompt":
         assert torch.allclose(_answers(peft.PeftModel.from_pretrained(_as_loaded(found.fix), tmp_path)), trained)
+
+
+def test_a_soft_prompt_that_names_no_task(strict: None, tmp_path: Any) -> None:
+    """The adapter is named, and either part of the advice loads it as it was trained."""
+    config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=2)
+    trained = _adapter("llama_lm", config, tmp_path)
+    file = tmp_path / "adapter_config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "task_type": None}))
+    with pytest.raises(peft_strict.InvalidTaskTypeError, match=f"M1: PromptTuningConfig .* from {tmp_path}") as caught:
+        peft.PeftModel.from_pretrained(zoo.build("llama_lm"), tmp_path)
+    assert caught.value.source == str(tmp_path)
+    advised = re.search(r'write ("task_type": "\w+") into .* load it with (\w+).from_pretrained', caught.value.fix)
+    assert advised is not None
+    written, loader = advised.groups()
+    model = getattr(peft, loader).from_pretrained(zoo.build("llama_lm"), tmp_path)
+    assert torch.equal(_answers(model), trained)
+    file.write_text(file.read_text().replace('"task_type": null', written))
+    model = peft.PeftModel.from_pretrained(zoo.build("llama_lm"), tmp_path)
+    assert torch.equal(_answers(model), trained)
 
 
 def _adapter_of_t5(config: Any, folder: Any) -> None:

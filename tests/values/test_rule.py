@@ -382,6 +382,28 @@ def test_missing(fitting: str | None, end: str) -> None:
     assert vars(error) == attributes(value=None, suggestion=fitting, config_class="PromptTuningConfig", code="M1")
 
 
+@pytest.mark.parametrize(
+    ("fitting", "loader", "fix", "end"),
+    [
+        (
+            "TOKEN_CLS",
+            "ItsClass",
+            'write "task_type": "TOKEN_CLS" into its adapter_config.json, or load it with ItsClass.from_pretrained',
+            "If it was trained as TOKEN_CLS, ",
+        ),
+        (None, None, "load it with PEFT's class for the task that it was trained for", "Instead, "),
+    ],
+    ids=["fitting", "unknown"],
+)
+def test_missing_at_load(fitting: str | None, loader: str | None, fix: str, end: str) -> None:
+    """Where an adapter is loaded, it is named, and its type is what it was trained as."""
+    error = missing(WORDS, config_class="A", model_class="B", fitting=fitting, source="/its/folder", loader=loader)
+    first, second = str(error).splitlines()
+    assert first == "peft-strict M1: A without a task_type from /its/folder, used on B: its prompt would not be used."
+    assert second.endswith(f"adds the prompt. {end}{fix}.")
+    assert (error.fix, error.source) == (fix, "/its/folder")
+
+
 def test_short(value: object) -> None:
     """Any value has a text of one line, of bounded length, and of its own characters if it is a string."""
     text = short(value)
