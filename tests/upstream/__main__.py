@@ -4,6 +4,7 @@ Examples:
     python -m tests.upstream                                   # what CI runs
     python -m tests.upstream test_custom_models.py -- -n 2     # PEFT's largest file; needs pytest-xdist
     python -m tests.upstream --all                             # every test file of the release
+    python -m tests.upstream --reports test_mixed.py           # what peft-strict says there, to be judged by hand
     python -m tests.upstream --peft 0.13.2 test_config.py      # an older release
     python -m tests.upstream --package chronos-forecasting==2.3.2 test_chronos2.py    # another library's own tests
 """
@@ -13,6 +14,7 @@ from __future__ import annotations
 import argparse
 import importlib.metadata
 import sys
+from collections import Counter
 
 from .compare import differences, installed_copy, run_both, source_tests, tests_in
 
@@ -25,6 +27,7 @@ def main() -> int:
     parser.add_argument("files", nargs="*", help=f"test files (default: {' '.join(IN_CI)})")
     parser.add_argument("--all", action="store_true", help="every test file of the release")
     parser.add_argument("--peft", metavar="VERSION", help="the PEFT release (default: the installed one)")
+    parser.add_argument("--reports", action="store_true", help="print each report with the test that gets it")
     parser.add_argument("--package", metavar="NAME==VERSION", help="run another library's tests on the installed PEFT")
     own, options = sys.argv[1:], []
     if "--" in own:
@@ -50,6 +53,10 @@ def main() -> int:
     refused = f", beside {len(found) - len(different)} that make the mistake" if len(found) > len(different) else ""
     print(f"  {len(different)} differences in {len(plain.outcomes)} tests{refused}")
     print(f"  {plain.with_configs} of these tests build a PEFT config")
+    by_code = Counter(report.partition(" ")[0] for _, report in strict.reports)
+    print(f"  {len(strict.reports)} reports of peft-strict: {dict(sorted(by_code.items()))}")
+    for test, report in strict.reports if arguments.reports else ():
+        print(f"  REPORT {test}: {report}")
     if strict.guarded != "guarding":
         print("  peft-strict was not on in the strict run: install it here (pip install -e .)")
         return 2

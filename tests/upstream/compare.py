@@ -26,11 +26,13 @@ class Run(NamedTuple):
         outcomes: For each test its outcome, with the first line of the message where it did not pass.
         guarded: The state of peft-strict when the run ended.
         with_configs: How many tests built a PEFT config; counted in a plain run only.
+        reports: What peft-strict raised or warned of, with the test that got it: ``(test, "N1 the message")``.
     """
 
     outcomes: dict[str, list[str]]
     guarded: str
     with_configs: int = 0
+    reports: tuple[tuple[str, str], ...] = ()
 
     def counts(self) -> dict[str, int]:
         """Return how many tests had which outcome."""
@@ -126,7 +128,16 @@ def run_tests(
             raise RuntimeError(f"pytest wrote no report:\n{output.stdout[-3000:]}\n{output.stderr[-3000:]}")
         cases = list(ElementTree.parse(report).iter("testcase"))
         with_configs = sum(case.find(".//property[@name='built_a_peft_config']") is not None for case in cases)
-        return Run(_outcomes(cases), json.loads(witness.read_text())["state"], with_configs)
+        return Run(_outcomes(cases), json.loads(witness.read_text())["state"], with_configs, _reports(cases))
+
+
+def _name(case: ElementTree.Element) -> str:
+    return f"{case.get('classname')}::{case.get('name')}"
+
+
+def _reports(cases: list[ElementTree.Element]) -> tuple[tuple[str, str], ...]:
+    noted = ".//property[@name='peft_strict_report']"
+    return tuple((_name(case), found.get("value") or "") for case in cases for found in case.iterfind(noted))
 
 
 def _outcomes(cases: list[ElementTree.Element]) -> dict[str, list[str]]:
@@ -136,7 +147,7 @@ def _outcomes(cases: list[ElementTree.Element]) -> dict[str, list[str]]:
         outcome = "passed"
         if problem is not None:
             outcome = f"{problem.tag}: {next(iter((problem.get('message') or '').splitlines()), '')}"
-        found.setdefault(f"{case.get('classname')}::{case.get('name')}", []).append(outcome)
+        found.setdefault(_name(case), []).append(outcome)
     return found
 
 

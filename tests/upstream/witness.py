@@ -1,6 +1,7 @@
 """A pytest plugin for both runs: no hub, no waiting for one, and notes of what happened.
 
-Where peft-strict is off it marks each test that builds a PEFT config, so that one can tell how much a run says.
+Where peft-strict is off it marks each test that builds a PEFT config, so that one can tell how much a run says. Where
+it is on it notes each report with the test that gets it, also those that PEFT or the test catches or filters away.
 """
 
 from __future__ import annotations
@@ -24,6 +25,23 @@ def pytest_configure() -> None:
 
     for function in (_http.http_backoff, _http.http_stream_backoff):
         inspect.unwrap(function).__kwdefaults__["max_retries"] = 0
+    if os.environ.get("PEFT_STRICT"):
+        _note_reports()
+
+
+def _note_reports() -> None:
+    """Add the code and the first line of each report to the properties of the test that is running."""
+    from peft_strict import _errors
+
+    made = _errors._Report.__init__
+
+    def noted(report: Any, message: str, **attributes: Any) -> None:
+        made(report, message, **attributes)
+        if running is not None:
+            code = report.code or type(report).__name__
+            running.user_properties.append(("peft_strict_report", f"{code} {message.splitlines()[0]}"))
+
+    _errors._Report.__init__ = noted  # type: ignore[method-assign]
 
 
 @pytest.hookimpl(hookwrapper=True)
