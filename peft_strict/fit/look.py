@@ -20,6 +20,7 @@ from . import tree
 from .evidence import inside, read
 from .names import (
     EXCLUDED,
+    FEEDFORWARD,
     FIELDS,
     PARAMETERS,
     SAVED,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 Lists = dict[str, tuple[str, ...]]
 
 _OTHER_WAYS = ("XLORA", "ADAPTION_PROMPT")
+_OF_ADAPTED = (EXCLUDED, FEEDFORWARD)  # what is lost by a dead entry is how a module is adapted
 _MOST = 100  # dead entries of one list that are looked up
 
 
@@ -113,7 +115,8 @@ def _judged(
     of_norms = _text(read(config, "peft_type")) == "LN_TUNING"
     found = []
     for field, entries in gone.items():
-        keep = tree.is_adaptable if field == TARGETS and not of_norms else tree.holds_weights
+        of_layers = field in (TARGETS, FEEDFORWARD) and not of_norms
+        keep = tree.is_adaptable if of_layers else tree.holds_weights
         may = names[field].only(lambda path, keep=keep: keep(tree.inner(modules[path])))  # type: ignore[misc]
         meant = names[field] if field == PARAMETERS else may
         for entry in entries[:_MOST]:
@@ -150,10 +153,11 @@ def after(look: Look, *, adds: Collection[str], of_head: bool = False) -> Option
         for each in look.unknown
         if not _is_told(look, each) and not _is_converted(each, changed) and not _is_in(each, heads)
     ]
-    excluding = [each for each in unknown if each.field == EXCLUDED]
-    if excluding:
+    if any(each.field in _OF_ADAPTED for each in unknown):
         reached = _adapted(look)
-        unknown = [each for each in unknown if each.field != EXCLUDED or (each.near and each.near.name in reached)]
+        unknown = [
+            each for each in unknown if each.field not in _OF_ADAPTED or (each.near and each.near.name in reached)
+        ]
     if not unknown:
         return None
     lists = {

@@ -19,7 +19,9 @@ from typing import NamedTuple, Optional
 from . import words
 
 TARGETS, SAVED, PARAMETERS, EXCLUDED = "target_modules", "modules_to_save", "target_parameters", "exclude_modules"
-FIELDS = (TARGETS, SAVED, PARAMETERS, EXCLUDED)
+FEEDFORWARD = "feedforward_modules"  # of IA3
+FIELDS = (TARGETS, SAVED, PARAMETERS, EXCLUDED, FEEDFORWARD)
+_BY_TAIL = frozenset({SAVED, FEEDFORWARD})  # where an entry is any end of a name, with no dot before it
 
 _LONGEST = 200  # characters; nothing longer is a slip of the pen
 
@@ -90,12 +92,12 @@ def dead(entry: str, names: Names, field: str) -> bool:
         entry: One entry of the list.
         names: The names of all modules, for ``target_parameters`` of all parameters.
         field: The field of the config; it decides how PEFT compares (``check_target_module_exists``,
-            ``_set_trainable`` and ``_inject_parameters`` in PEFT 0.21).
+            ``_set_trainable``, ``_inject_parameters`` and ``_check_target_module_feedforward`` in PEFT 0.21).
     """
-    if field != SAVED and entry in names.paths:
+    if field not in _BY_TAIL and entry in names.paths:
         return False
     last = entry.rpartition(".")[2]
-    if field == SAVED:
+    if field in _BY_TAIL:
         if last == entry:  # the entry has no dot, so it ends within the last part
             return not any(name.endswith(entry) for name in names.by_last)
         return not any(path.endswith(entry) for path in names.by_last.get(last, ()))
@@ -149,7 +151,7 @@ def asks_for_embeddings(entry: str, field: str) -> bool:
 
 
 def _takes(entry: str, name: str, field: str) -> bool:
-    return name == entry or name.endswith(entry if field == SAVED else "." + entry)
+    return name == entry or name.endswith(entry if field in _BY_TAIL else "." + entry)
 
 
 def _clean(entry: str, field: str) -> str:

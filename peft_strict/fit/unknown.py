@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from .names import EXCLUDED, FIELDS, SAVED
+from .names import EXCLUDED, FEEDFORWARD, FIELDS, SAVED, TARGETS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from .names import Near
 
+_OF_IA3 = (TARGETS, FEEDFORWARD)
 _LONGEST_LIST = 12  # entries that are written out
 _MOST = 3
 
@@ -61,7 +62,7 @@ def report(
     code = "N1" if any(each.near for each in unknown) else "N2"
     fields = [field for field in FIELDS if any(each.field == field for each in unknown)]
     losses = "; ".join(_loss([each for each in unknown if each.field == field]) for field in fields)
-    fix = ", ".join(_fix([each for each in unknown if each.field == field], lists[field]) for field in fields)
+    fix = ", ".join(_fixes(unknown, lists))
     lines = [f"peft-strict {code}: {model_class} with {config_class}: {losses}."]
     lines += _hints(unknown)
     nameless = [each.entry for each in unknown if not each.near]
@@ -81,6 +82,9 @@ def _loss(unknown: Sequence[Unknown]) -> str:
     elif field == EXCLUDED:
         meant = list(dict.fromkeys(each.near.name for each in unknown if each.near))
         lost = f"{_listing(meant)} {'is' if len(meant) == 1 else 'are'} adapted all the same"
+    elif field == FEEDFORWARD:
+        meant = list(dict.fromkeys(each.near.name for each in unknown if each.near))
+        lost = f"the outputs of {_listing(meant)} are scaled, not the inputs"
     return f"`{field}` names {names}, which this model does not have: {lost}"
 
 
@@ -97,9 +101,21 @@ def _hints(unknown: Sequence[Unknown]) -> list[str]:
     return lines
 
 
-def _fix(unknown: Sequence[Unknown], entries: Sequence[str]) -> str:
-    field = unknown[0].field
-    meant = {each.entry: each.near.name if each.near else None for each in unknown}
+def _fixes(unknown: Sequence[Unknown], lists: Mapping[str, Sequence[str]]) -> Iterator[str]:
+    """Yield the list to write for each field.
+
+    IA3 takes no feedforward module that is not among the targets: what is written for one is written for both.
+    """
+    for field in FIELDS:
+        entries = lists.get(field, ())
+        same = _OF_IA3 if field in _OF_IA3 else (field,)
+        meant = {each.entry: each.near.name if each.near else None for each in unknown if each.field in same}
+        meant = {entry: name for entry, name in meant.items() if entry in entries}
+        if meant:
+            yield _fix(field, meant, entries)
+
+
+def _fix(field: str, meant: Mapping[str, Optional[str]], entries: Sequence[str]) -> str:
     written = [name for name in dict.fromkeys(meant.get(entry, entry) for entry in entries) if name is not None]
     if len(written) > _LONGEST_LIST:
         return f"{_exchanges(meant)} in {field}"

@@ -270,6 +270,56 @@ def test_excluded_of_a_classifier() -> None:
     assert not _reaches(trained, names.second)
 
 
+IA3_CELLS: dict[str, tuple[dict[str, Any], str]] = {
+    "right": ({"target_modules": ["k_proj", "down_proj"], "feedforward_modules": ["down_proj"]}, ""),
+    "dead among the targets too": (
+        {"target_modules": ["k_proj", "down_prj"], "feedforward_modules": ["down_prj"]},
+        'target_modules=["down_proj", "k_proj"], feedforward_modules=["down_proj"]',
+    ),
+    "beside its name among the targets": (
+        {"target_modules": ["down_proj", "down_prj"], "feedforward_modules": ["down_prj"]},
+        'target_modules=["down_proj"], feedforward_modules=["down_proj"]',
+    ),
+    "beside an end of its name": (
+        {"target_modules": ["down_proj", "mlp.down_prj"], "feedforward_modules": ["mlp.down_prj"]},
+        'target_modules=["down_proj", "mlp.down_proj"], feedforward_modules=["mlp.down_proj"]',
+    ),
+    "dead with an expression for targets": (
+        {"target_modules": r".*\.(k_proj|down_proj)", "feedforward_modules": ["down_proj,"]},
+        'feedforward_modules=["down_proj"]',
+    ),
+    "dead with PEFT's own targets": ({"feedforward_modules": ["down_porj"]}, 'feedforward_modules=["down_proj"]'),
+    "of a module that is not adapted": ({"target_modules": r".*\.k_proj", "feedforward_modules": ["down_prj"]}, ""),
+    "nothing near": ({"target_modules": r".*\.(k_proj|down_proj)", "feedforward_modules": ["wo"]}, ""),
+    "an end without a dot": ({"target_modules": r".*\.down_proj", "feedforward_modules": ["n_proj"]}, ""),
+    "an expression": ({"target_modules": r".*\.down_proj", "feedforward_modules": r".*\.down_prj"}, ""),
+}
+
+
+@pytest.mark.parametrize("cell", IA3_CELLS)
+def test_feedforward(cell: str) -> None:
+    """A dead feedforward module of IA3 is told if the module that was meant gets the vector of the other kind."""
+    fields, fix = IA3_CELLS[cell]
+    model = KINDS["llama"].build()
+    said, _, _ = outcome(model, peft.IA3Config(**fields))
+    assert [warning.fix for warning in said] == [fix] * bool(fix)
+    if not fix:
+        return
+    assert not _scales_inputs(model)
+    model = KINDS["llama"].build()
+    said, trained, saved = outcome(model, peft.IA3Config(**{**fields, **eval(f"dict({fix})")}))
+    assert said == []
+    assert _scales_inputs(model)
+    assert _reaches(trained, "down_proj")
+    assert _reaches(saved, "down_proj")
+
+
+def _scales_inputs(model: nn.Module) -> bool:
+    return any(
+        name.endswith("down_proj") and getattr(part, "is_feedforward", 0) for name, part in model.named_modules()
+    )
+
+
 @pytest.mark.parametrize(
     ("parameters", "code"),
     [

@@ -8,7 +8,18 @@ import time
 
 import pytest
 
-from peft_strict.fit.names import EXCLUDED, PARAMETERS, SAVED, TARGETS, Embeddings, Names, dead, hint, nearest
+from peft_strict.fit.names import (
+    EXCLUDED,
+    FEEDFORWARD,
+    PARAMETERS,
+    SAVED,
+    TARGETS,
+    Embeddings,
+    Names,
+    dead,
+    hint,
+    nearest,
+)
 
 
 def _layers(prefix: str, count: int, names: str) -> list[str]:
@@ -75,20 +86,21 @@ OWN = Embeddings("wte", "lm_head")
     ],
 )
 def test_dead(entry: str, targets: bool, saved: bool) -> None:
-    """An entry is dead where PEFT finds nothing: by whole parts, or for ``modules_to_save`` by the end of the name."""
+    """An entry is dead where PEFT finds nothing: by whole parts, or by the end of the name where PEFT compares so."""
     assert dead(entry, LLAMA, TARGETS) is targets
     assert dead(entry, LLAMA, EXCLUDED) is targets
     assert dead(entry, LLAMA, PARAMETERS) is targets
     assert dead(entry, LLAMA, SAVED) is saved
+    assert dead(entry, LLAMA, FEEDFORWARD) is saved
 
 
-@pytest.mark.parametrize("field", [TARGETS, SAVED, EXCLUDED, PARAMETERS])
+@pytest.mark.parametrize("field", [TARGETS, SAVED, EXCLUDED, PARAMETERS, FEEDFORWARD])
 def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
     """The look-up by last parts agrees with PEFT's comparison of each name with each entry."""
     paths = list(LLAMA.paths)
     tails = {path[at:] for path in paths for at in range(len(path))} | {"x", "x_proj", ".", ""}
     for entry in tails:
-        if field == SAVED:
+        if field in (SAVED, FEEDFORWARD):
             plain = any(path.endswith(entry) for path in paths)
         else:
             plain = any(path == entry or path.endswith(f".{entry}") for path in paths)

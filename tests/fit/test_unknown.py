@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from peft_strict.fit.names import EXCLUDED, PARAMETERS, SAVED, TARGETS, Near
+from peft_strict.fit.names import EXCLUDED, FEEDFORWARD, PARAMETERS, SAVED, TARGETS, Near
 from peft_strict.fit.unknown import Unknown, report
 
 V = Unknown(TARGETS, "v_prj", Near("v_proj"))
@@ -74,6 +74,25 @@ EXPERTS = Unknown(PARAMETERS, "experts.up", Near("experts.gate_up_proj"))
             "  Did you mean `o_proj`?\n"
             '  Write exclude_modules=["o_proj"]',
             id="an exclusion",
+        ),
+        pytest.param(
+            [Unknown(FEEDFORWARD, "down_prj", Near("down_proj"))],
+            {FEEDFORWARD: ["down_prj"]},
+            "N1",
+            "`feedforward_modules` names `down_prj`, which this model does not have: "
+            "the outputs of `down_proj` are scaled, not the inputs.\n"
+            "  Did you mean `down_proj`?\n"
+            '  Write feedforward_modules=["down_proj"]',
+            id="a feedforward module",
+        ),
+        pytest.param(
+            [V],
+            {TARGETS: ["k_proj", "v_prj"], FEEDFORWARD: ["v_prj"]},
+            "N1",
+            "`target_modules` names `v_prj`, which this model does not have: nothing is trained for it.\n"
+            "  Did you mean `v_proj`?\n"
+            '  Write target_modules=["k_proj", "v_proj"], feedforward_modules=["v_proj"]',
+            id="a feedforward module that is not adapted",
         ),
         pytest.param(
             [FOO, EXPERTS, V, WTE],
