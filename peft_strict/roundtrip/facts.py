@@ -203,7 +203,9 @@ def gather_loaded(
         return None
     held = inventory.take(model, adapter, kinds).held
     unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
+    empty = [each.name(adapter) for each in unfilled]
     unexpected = [name for name in result.unexpected_keys if not _has_entry(model, name, adapter)]
+    unexpected = [name for name in unexpected if not _is_copy(model, name, kinds, empty)]
     if not unfilled and not unexpected:
         return None
     unplaced = [_as_given(name, adapter, given) for name in unexpected]
@@ -284,6 +286,22 @@ def _has_entry(model: Any, name: str, adapter: str) -> bool:
         if module is None:
             return False
     return any(adapter in (module.__dict__.get(kind) or {}) for kind in ("_parameters", "_buffers"))
+
+
+def _is_copy(model: Any, name: str, kinds: adapters.Layers, unfilled: Sequence[str]) -> bool:
+    """Whether this is of a module in ``modules_to_save``, or with trained tokens, all of which has got its value.
+
+    Where PEFT saves embedding layers (by itself, if the vocabulary was resized), it writes the trained weight of such
+    a module under its own name, and beside that once more and the untrained one, by their names in the wrapper.
+    """
+    module, path = model, ""
+    for part in name.split("."):
+        module, path = module.__dict__["_modules"].get(part), f"{path}{part}."
+        if module is None:
+            return False
+        if isinstance(module, kinds.auxiliary):
+            return not any(each.startswith(path) for each in unfilled)
+    return False
 
 
 def _in_base(path: Sequence[str]) -> str:

@@ -242,6 +242,30 @@ def test_quiet(folder: Path, load: Callable[[Path], Any]) -> None:
     assert report(lambda: load(folder)) is None
 
 
+@pytest.mark.parametrize(
+    "names",
+    [["embed_tokens", "lm_head"], ["lm_head"], ["embed_tokens"], []],
+    ids=["both embeddings", "head", "input", "none"],
+)
+@pytest.mark.usefixtures("strict")
+def test_embeddings_that_are_saved_more_than_once(tmp_path: Path, names: list[str]) -> None:
+    """PEFT writes the weight of an embedding that it also trains twice or three times: one of them finds its place."""
+    model = adapted(modules_to_save=names)
+    model.save_pretrained(tmp_path, save_embedding_layers=True)
+    assert len(load_file(tmp_path / FILE)) == 8 + 2 + 2 * len(names)
+    loaded: Any = None
+
+    def load() -> None:
+        nonlocal loaded
+        loaded = peft.PeftModel.from_pretrained(language_model(), tmp_path)
+
+    assert report(load) is None
+    for which in ("get_input_embeddings", "get_output_embeddings"):
+        assert torch.equal(getattr(loaded, which)().weight, getattr(model, which)().weight)
+    rename(tmp_path, lambda name: name.replace("lora_A", "lora_C"))
+    assert report(load).code == "R1"
+
+
 @pytest.mark.usefixtures("strict")
 def test_sizes_that_were_to_be_ignored(folder: Path) -> None:
     """What PEFT leaves out on request it warns of by itself."""
