@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 _NAMES = (adapters.SAVE, adapters.LOAD)
+# The `__dict__` of a module, whatever a lazy one makes of being asked for it.
+_names_in = vars(types.ModuleType)["__dict__"].__get__
 
 
 def places(watch: Watch) -> Iterator[Place]:
@@ -47,10 +49,11 @@ def _shared(watch: Watch, wrapper: Callable[..., Any], raw: Any) -> Any:
 def holders() -> Iterator[tuple[types.ModuleType, str, Any]]:
     """Yield every module that has a function of these names, with the name and the function."""
     for module in list(sys.modules.values()):
-        if not issubclass(type(module), types.ModuleType):
+        try:
+            names = _names_in(module)
+        except TypeError:  # no module: anything may be in there
             continue
-        names = object.__getattribute__(module, "__dict__")
-        for name in _NAMES:
-            held = names.get(name)
-            if isinstance(held, types.FunctionType):  # a patch says that it is one, too
-                yield module, name, held
+        if adapters.SAVE in names or adapters.LOAD in names:  # there are thousands that have neither
+            for name in _NAMES:
+                if isinstance(names.get(name), types.FunctionType):  # a patch says that it is one, too
+                    yield module, name, names[name]

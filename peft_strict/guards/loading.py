@@ -93,8 +93,8 @@ def _source(model_id: Any, kwargs: dict[str, Any]) -> str:
 
 
 def _file(source: str) -> Optional[str]:
-    path = os.path.join(source, "adapter_model.safetensors")
-    return path if os.path.isfile(path) else None
+    paths = (os.path.join(source, f"adapter_model.{ending}") for ending in ("safetensors", "bin"))
+    return next(filter(os.path.isfile, paths), None)  # PEFT looks in this order
 
 
 def _losses(given: dict[str, Any], result: Any, call: Optional[_Loading], *, said: bool) -> Sequence[Loss]:

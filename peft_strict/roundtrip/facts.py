@@ -204,7 +204,7 @@ def gather_loaded(
     held = inventory.take(model, adapter, kinds).held
     unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
     empty = [each.name(adapter) for each in unfilled]
-    unexpected = [name for name in result.unexpected_keys if not _has_entry(model, name, adapter)]
+    unexpected = [name for name in result.unexpected_keys if not _is_kept(model, name, adapter)]
     unexpected = [name for name in unexpected if not _is_copy(model, name, kinds, empty)]
     if not unfilled and not unexpected:
         return None
@@ -274,18 +274,25 @@ def _end_of_way(model: Any, name: str) -> tuple[list[str], Any]:
     return walked, None
 
 
-def _has_entry(model: Any, name: str, adapter: str) -> bool:
-    """Whether this is the name of a dict that has an entry for the adapter.
+def _is_kept(model: Any, name: str, adapter: str) -> bool:
+    """Whether the model has this very tensor, which PEFT has looked for under another name.
 
-    The place is there, then, and PEFT has not put the adapter's name into that of the tensor: so older releases with
-    VeRA's projections, which are drawn anew from the same seed.
+    The place is there, then, and nobody can mend it: older releases do not put the adapter's name into that of VeRA's
+    projections, which are drawn anew from the same seed; and they put it into that of BOFT's permutation (up to 0.12),
+    a buffer of the layer that follows from its sizes.
     """
+    *parts, last = name.removesuffix(f".{adapter}").split(".")
     module = model
-    for part in name.split("."):
+    for part in parts:
         module = module.__dict__["_modules"].get(part)
         if module is None:
             return False
-    return any(adapter in (module.__dict__.get(kind) or {}) for kind in ("_parameters", "_buffers"))
+    if last in module.__dict__["_buffers"]:
+        return True
+    below = module.__dict__["_modules"].get(last)
+    return below is not None and any(
+        adapter in (below.__dict__.get(kind) or {}) for kind in ("_parameters", "_buffers")
+    )
 
 
 def _is_copy(model: Any, name: str, kinds: adapters.Layers, unfilled: Sequence[str]) -> bool:

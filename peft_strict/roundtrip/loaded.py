@@ -136,7 +136,12 @@ def _renaming(facts: Loaded, found: wrappers.Difference) -> str:
         name = f"{found.less!r} + name"
     if facts.file is None:
         return f"Give the tensors the model's names: {{{name}: tensor for name, tensor in state_dict.items()}}"
+    if facts.file.endswith(".bin"):
+        imported, save, load = "import torch", "torch.save", f"torch.load({facts.file!r}, weights_only=True)"
+    else:
+        imported, save = "from safetensors.torch import load_file, save_file", "save_file"
+        load = f"load_file({facts.file!r})"
     return (
-        "Give the tensors the model's names: from safetensors.torch import load_file, save_file\n"
-        f"save_file({{{name}: tensor for name, tensor in load_file({facts.file!r}).items()}}, {facts.file!r})"
+        f"Give the tensors the model's names: {imported}\n"
+        f"{save}({{{name}: tensor for name, tensor in {load}.items()}}, {facts.file!r})"
     )

@@ -43,13 +43,18 @@ def tiny(kind: str = "LlamaForCausalLM", **options: Any) -> Any:
     return getattr(transformers, kind)(config_class(vocab_size=64, **sizes, **options))
 
 
-def config(method: str, **options: Any) -> Any:
-    """Return a config of a method, with its defaults where they suit a tiny model."""
+def arguments(method: str) -> tuple[Any, dict[str, Any]]:
+    """Return the config class of a method, and arguments that suit a tiny model where its defaults do not."""
     made = next(made for name, made in PEFT_TYPE_TO_CONFIG_MAPPING.items() if getattr(name, "value", name) == method)
     known = inspect.signature(made).parameters
     general = {"task_type": "CAUSAL_LM", "target_modules": ["q_proj", "v_proj"], "num_virtual_tokens": 4}
-    chosen = {**{key: value for key, value in general.items() if key in known}, **OPTIONS.get(method, {}), **options}
-    return made(**chosen)
+    return made, {**{key: value for key, value in general.items() if key in known}, **OPTIONS.get(method, {})}
+
+
+def config(method: str, **options: Any) -> Any:
+    """Return a config of a method."""
+    made, chosen = arguments(method)
+    return made(**{**chosen, **options})
 
 
 def trained(model: Any, adapter_config: Any) -> Any:

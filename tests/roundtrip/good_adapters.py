@@ -20,6 +20,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import adapters  # of this folder: `tests` are PEFT's here
 import peft
 import torch
 import transformers
@@ -49,16 +50,22 @@ def stand_in() -> None:
 
 
 def cases() -> Iterator[tuple[str, Callable[[], Any], type, dict[str, Any]]]:
-    """Yield the name of each case, what makes its model, its config class and the config's arguments."""
-    custom = importlib.import_module("tests.test_custom_models")
-    for case in custom.TEST_CASES:
-        name, model, cls, arguments = getattr(case, "values", case)[:4]
-        yield name, lambda model=model: custom.MockTransformerWrapper.from_pretrained(model), cls, arguments
+    """Yield the name of each case, what makes its model, its config class and the config's arguments.
+
+    The cases of PEFT's tests, of which releases before 0.7 have none, and one more of each method.
+    """
+    with contextlib.suppress(ImportError):
+        custom = importlib.import_module("tests.test_custom_models")
+        for case in custom.TEST_CASES:
+            name, model, cls, arguments = getattr(case, "values", case)[:4]
+            yield name, lambda model=model: custom.MockTransformerWrapper.from_pretrained(model), cls, arguments
     for module, make in LISTS.items():
         with contextlib.suppress(ImportError):  # a release that does not have it
             for case in getattr(importlib.import_module(f"tests.{module}"), "ALL_CONFIGS", ()):
                 cls, arguments = getattr(case, "values", case)[:2]
                 yield f"{module} {cls.__name__}", make, cls, arguments
+    for method in adapters.MADE_ALONE:
+        yield (method, adapters.tiny, *adapters.arguments(method))
 
 
 def build(make: Callable[[], Any], cls: type, arguments: dict[str, Any]) -> Any:
@@ -82,7 +89,8 @@ def run(make: Callable[[], Any], cls: type, arguments: dict[str, Any]) -> list[s
         with warnings.catch_warnings(record=True) as found:
             warnings.simplefilter("always")
             model.save_pretrained(strict)
-            model.save_pretrained(strict, state_dict={key: each.clone() for key, each in model.state_dict().items()})
+            copied = {key: each.clone() for key, each in model.state_dict().items()}
+            model.save_pretrained(os.path.join(strict, "passed"), state_dict=copied)
             torch.manual_seed(0)
             loaded = peft.PeftModel.from_pretrained(make(), strict)
             if not loaded.peft_config["default"].is_prompt_learning:

@@ -8,7 +8,7 @@ from typing import Any
 
 import peft
 import torch
-from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
 from transformers import LlamaConfig, LlamaForCausalLM, LlamaForSequenceClassification
 
@@ -64,6 +64,17 @@ def compiled(model: Any) -> Any:
 
 
 def tensors(folder: Path) -> dict[str, torch.Tensor]:
-    """Return what the file of an adapter holds."""
-    with safe_open(str(folder / "adapter_model.safetensors"), "pt") as file:
-        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # it is no dict
+    """Return what the file of an adapter holds: before PEFT 0.7 it is no safetensors unless one asks for it."""
+    if (folder / "adapter_model.safetensors").exists():
+        return load_file(folder / "adapter_model.safetensors")
+    found: dict[str, torch.Tensor] = torch.load(folder / "adapter_model.bin", weights_only=True)
+    return found
+
+
+def write(folder: Path, found: dict[str, torch.Tensor]) -> None:
+    """Put these into the file in the place of what it holds."""
+    path = folder / "adapter_model.safetensors"
+    if path.exists():
+        save_file(found, path)
+    else:
+        torch.save(found, folder / "adapter_model.bin")

@@ -56,6 +56,12 @@ def test_codes(facts: Loaded, codes: list[str]) -> None:
             "load_file('/out/adapter_model.safetensors').items()}, '/out/adapter_model.safetensors')",
         ),
         (
+            {"difference": Difference(more="my."), "file": "/out/adapter_model.bin"},
+            "have `my.` in front",
+            "torch.save({name.removeprefix('my.'): tensor for name, tensor in "
+            "torch.load('/out/adapter_model.bin', weights_only=True).items()}, '/out/adapter_model.bin')",
+        ),
+        (
             {"model_between": "_checkpoint_wrapped_module"},
             "the model's names have `_checkpoint_wrapped_module` (activation checkpointing) in between",
             "before the model is wrapped",
