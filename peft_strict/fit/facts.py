@@ -13,7 +13,7 @@ from ..releases.live import added_modules, is_own, live_release
 from . import rule
 from .evidence import read
 from .forward import collides, forward_of, parameters_of
-from .heads import Head, also_reached, head_of
+from .heads import Head, also_reached, has_module, head_of
 from .kinds import auto_class, kinds_of
 
 if TYPE_CHECKING:
@@ -110,6 +110,7 @@ def gather(
         refused=forward.refuses(passed),
         text_inputs={"input_ids", "inputs_embeds"} <= names,
         collides=bool(textless) and collides(model, passed),
+        homeless=source is not None and bool(adds) and not has_module(model, adds),
     )
 
 

@@ -116,6 +116,11 @@ def also_reached(model: object, names: Iterable[str]) -> dict[str, str]:
     return found
 
 
+def has_module(model: object, names: Sequence[str]) -> bool:
+    """Whether the name of a module of the model ends with one of these."""
+    return any(path.endswith(tuple(names)) for path in _paths(model, ""))
+
+
 def _paths(module: object, start: str) -> Iterator[str]:
     for name, child in inside(module, "_modules").items():
         yield f"{start}{name}"

@@ -88,6 +88,7 @@ class Facts(NamedTuple):
         refused: The keywords that PEFT always passes and ``forward`` is certain not to take.
         text_inputs: Whether ``forward`` names the inputs of a text model, ``input_ids`` and ``inputs_embeds``.
         collides: Whether ``forward`` takes what PEFT passes but hands it on to a call that does not.
+        homeless: Whether the heads that the task type saves by itself are no modules of the model.
     """
 
     model_class: str
@@ -117,6 +118,7 @@ class Facts(NamedTuple):
     refused: tuple[str, ...]
     text_inputs: bool
     collides: bool
+    homeless: bool
 
 
 class Misfit(NamedTuple):
@@ -281,7 +283,8 @@ def _l1(facts: Facts) -> str:
     twins = facts.task_type in (SEQ_CLS, TOKEN_CLS) and facts.kinds & {SEQ_CLS, TOKEN_CLS}
     if typed and not twins and not fits(facts):
         if facts.source is not None:
-            return "this model is for another task, so that AutoPeftModel fails on it or loads another class."
+            head = "a head that it brings has no place in it, and " if facts.homeless else ""
+            return f"this model is for another task: {head}AutoPeftModel fails on it or loads another class."
         return "the adapter will name the wrong task, so that AutoPeftModel fails on it or loads another class later."
     return ""
 

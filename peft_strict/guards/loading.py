@@ -53,7 +53,8 @@ def placing(watch: Watch) -> Callable[..., Any]:
         given = {**dict(zip(("model", "peft_model_state_dict", "adapter_name"), args)), **kwargs}
         call = _loading.get() if report.is_in(caller, "peft") else None
         said = any(report.is_in(caller, package) for package in _TELL_THEMSELVES)
-        error = deliver(watch, _losses(given, result, call, said=said), given["model"], call.source if call else None)
+        losses = _losses(watch, given, result, call, said=said)
+        error = deliver(watch, losses, given["model"], call.source if call else None)
         if error is not None:
             __tracebackhide__ = True
             raise error
@@ -97,7 +98,9 @@ def _file(source: str) -> Optional[str]:
     return next(filter(os.path.isfile, paths), None)  # PEFT looks in this order
 
 
-def _losses(given: dict[str, Any], result: Any, call: Optional[_Loading], *, said: bool) -> Sequence[Loss]:
+def _losses(
+    watch: Watch, given: dict[str, Any], result: Any, call: Optional[_Loading], *, said: bool
+) -> Sequence[Loss]:
     try:
         facts = gather_loaded(
             given["model"],
@@ -106,6 +109,7 @@ def _losses(given: dict[str, Any], result: Any, call: Optional[_Loading], *, sai
             result,
             source=call.source if call else None,
             file=_file(call.source) if call else None,
+            foreign=watch.was_foreign(given["model"]),
         )
     except Exception:  # a foreign model or answer that cannot be read: no opinion, and no load that fails
         return ()

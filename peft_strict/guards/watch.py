@@ -63,6 +63,7 @@ class Watch:
         self.functions: dict[int, Any] = {}
         self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
         self._headless: dict[int, weakref.ref[Any]] = {}
+        self._foreign: dict[int, weakref.ref[Any]] = {}
         self._meeting = threading.local()
         self._mislabelled: set[tuple[str, Optional[str]]] = set()
 
@@ -215,9 +216,11 @@ class Watch:
         )
         if misfit is None or self._was_told_in_training(misfit):
             return None
-        if misfit.code in ("H1", "H2") and self.state.misfit != "ignore":
-            key = id(model)
-            self._headless[key] = weakref.ref(model, lambda _: self._headless.pop(key, None))
+        if self.state.misfit != "ignore":
+            if misfit.code in ("H1", "H2"):
+                _note(self._headless, model)
+            if misfit.source is not None:
+                _note(self._foreign, model)
         names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
         if misfit.code == "M1":
             loader = self.release.tasks.get(misfit.fitting) if misfit.fitting else None
@@ -246,14 +249,22 @@ class Watch:
 
     def was_headless(self, model: Any) -> bool:
         """Whether it was reported that the head of this model, or of the model in it, will not be saved."""
+        return self._is_noted(self._headless, model)
+
+    def was_foreign(self, model: Any) -> bool:
+        """Whether it was reported that an adapter that was loaded into this model is for one of another class."""
+        return self._is_noted(self._foreign, model)
+
+    def _is_noted(self, noted: dict[int, weakref.ref[Any]], model: Any) -> bool:
         below = model.__dict__["_modules"].get("base_model") if isinstance(model, self.release.peft_model) else None
         inner = getattr(below, "model", model)
-        known = self._headless.get(id(inner))
+        known = noted.get(id(inner))
         return known is not None and known() is inner
 
     def forget(self) -> None:
         """Forget what was said of the models and adapters so far: the next one to switch on has heard none of it."""
         self._headless.clear()
+        self._foreign.clear()
         self._mislabelled.clear()
 
     def _was_told_in_training(self, misfit: Misfit) -> bool:
@@ -265,6 +276,12 @@ class Watch:
             self._mislabelled.add(key)
             return False
         return key in self._mislabelled
+
+
+def _note(noted: dict[int, weakref.ref[Any]], model: Any) -> None:
+    """Remember a model for as long as it lives."""
+    key = id(model)
+    noted[key] = weakref.ref(model, lambda _: noted.pop(key, None))
 
 
 def _same(config: Any, other: Any) -> bool:

@@ -178,12 +178,24 @@ def _listed(config: Any) -> Optional[tuple[str, ...]]:
     return tuple(names) if isinstance(names, (list, tuple, set)) else ()
 
 
+def _is_whole(name: str, config: Any) -> bool:
+    """Whether a tensor is of a module that is saved as a whole."""
+    return any(f".{module}." in f".{name}" for module in _listed(config) or ())
+
+
 def _is_matrix(name: str) -> bool:
     return ".lora_A" in name or ".lora_B" in name
 
 
 def gather_loaded(
-    model: Any, adapter: str, given: Mapping[str, Any], result: Any, *, source: Optional[str], file: Optional[str]
+    model: Any,
+    adapter: str,
+    given: Mapping[str, Any],
+    result: Any,
+    *,
+    source: Optional[str],
+    file: Optional[str],
+    foreign: bool,
 ) -> Optional[Loaded]:
     """Collect the facts of a load.
 
@@ -194,6 +206,7 @@ def gather_loaded(
         result: What ``load_state_dict`` returned.
         source: The folder or repository they are from, where it is known.
         file: The file they are from, where it is on this machine and can be written anew.
+        foreign: Whether it has been said before that an adapter for this model is for one of another class.
 
     Returns:
         ``None`` where nothing can be said.
@@ -230,6 +243,7 @@ def gather_loaded(
     return facts._replace(
         difference=None if in_model else difference,
         model_between=reverse.between if reverse is not None else "",
+        told=foreign and not unfilled and all(_is_whole(name, config) for name in unplaced),
         bare=_in_base(walked[:-1]) if leaf else "",
         absent=_in_base(walked) if holder is not None and not leaf else "",
     )

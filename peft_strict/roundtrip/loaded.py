@@ -37,6 +37,8 @@ class Loaded(NamedTuple):
         bare: The path of a module that has no adapter in the model, but a tensor of one, or ``""``.
         said: Whether the library that called PEFT reports both by itself.
         missing_said: Whether PEFT itself warns of tensors without a value.
+        told: Whether it was said before that the adapter is for another class of model, and all that has no place is
+            the head that it brings.
     """
 
     model_class: str
@@ -54,6 +56,7 @@ class Loaded(NamedTuple):
     bare: str = ""
     said: bool = False
     missing_said: bool = False
+    told: bool = False
 
 
 def judge(facts: Loaded) -> Sequence[Loss]:
@@ -67,7 +70,7 @@ def judge(facts: Loaded) -> Sequence[Loss]:
             f"{len(facts.unplaced)} of the {count(facts.given, 'tensor')}{of_file} {verb} no place in the model "
             f"({listing(facts.unplaced)}){_because(facts)}{empty}."
         )
-        return [report("R1", where, what, _cure(facts), facts.unplaced, said=facts.said)]
+        return [report("R1", where, what, _cure(facts), facts.unplaced, said=facts.said or facts.told)]
     if facts.unfilled:
         holding = f", as {facts.source or 'what was given'} holds no tensor" if not facts.given else ""
         what = f"{_keeping(facts)}{holding} ({listing(facts.unfilled)})."

@@ -141,14 +141,14 @@ def _answers(model: nn.Module) -> torch.Tensor:
 
 
 def _report(model: nn.Module, folder: Any, **extra: Any) -> Any:
-    """Load an adapter; return the only report about its fit."""
+    """Load an adapter; return the only report of it."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         try:
             peft.PeftModel.from_pretrained(model, folder, **extra)
         except peft_strict.MisfitError as error:
             return error
-    (found,) = (each.message for each in caught if isinstance(each.message, peft_strict.MisfitWarning))
+    (found,) = (each.message for each in caught if isinstance(each.message, peft_strict.PeftStrictWarning))
     return found
 
 
@@ -212,6 +212,24 @@ def test_a_soft_prompt_that_names_no_task(strict: None, tmp_path: Any) -> None:
 def _adapter_of_t5(config: Any, folder: Any) -> None:
     base = transformers.T5ForConditionalGeneration.from_pretrained(zoo.checkpoint("t5"))
     peft.get_peft_model(base, config).save_pretrained(folder)
+
+
+def test_a_head_without_a_place(off: None, tmp_path: Any) -> None:
+    """The report at the model says it of the head; the one at load is there for all else, and if that one is off."""
+    _adapter("llama_seq", peft.LoraConfig(task_type="SEQ_CLS", target_modules=["q_proj"]), tmp_path)
+    _adapter("llama_qa", peft.LoraConfig(task_type="QUESTION_ANS", target_modules=["q_proj"]), tmp_path / "spans")
+
+    def load(folder: Any = tmp_path, **settings: Any) -> list[str]:
+        peft_strict.enable(**{"misfit": "warn", "roundtrip": "warn", **settings})
+        return said(lambda: peft.PeftModel.from_pretrained(zoo.build("llama_lm"), folder))
+
+    assert load() == ["L1"]
+    found = _report(zoo.build("llama_lm"), tmp_path)
+    assert "This model is for another task: a head that it brings has no place in it, and AutoPeftModel" in str(found)
+    assert load(misfit="ignore") == ["R1"]
+    assert load(tmp_path / "spans") == ["L1", "R1"]  # nothing of it has a place: the base has another name
+    with pytest.raises(peft_strict.RoundTripError, match="R1"):
+        load(roundtrip="raise")
 
 
 def test_a_classifier_on_top(strict: None, tmp_path: Any) -> None:

@@ -25,7 +25,7 @@ BY_TASK = {
 
 _USUAL = {
     **dict.fromkeys(("exact", "training", "can_save", "text_inputs"), True),
-    **dict.fromkeys(("encoder_decoder", "prompt_learning", "collides", "beside"), False),
+    **dict.fromkeys(("encoder_decoder", "prompt_learning", "collides", "beside", "homeless"), False),
     **dict.fromkeys(("head", "listed", "refused"), ()),
     **dict.fromkeys(("lacks", "ineffective", "source", "base_name", "auto_class")),
     "keeps_out": "",

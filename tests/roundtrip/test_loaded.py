@@ -101,5 +101,6 @@ def test_what_others_say() -> None:
     """PEFT says by itself what got no value, not what has no place; some libraries say both."""
     assert not judge(LOST._replace(missing_said=True))[0].said
     assert judge(LOST._replace(said=True))[0].said
+    assert judge(LOST._replace(told=True))[0].said
     assert judge(GOOD._replace(unfilled=NAMES, missing_said=True))[0].said
     assert not judge(GOOD._replace(unfilled=NAMES))[0].said
