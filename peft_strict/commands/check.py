@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Optional
 
 from ..releases import source
 from ..releases.vocabulary import Vocabulary
-from ..values.rule import misplaced
+from ..roundtrip.postmortem import HEADS
+from ..values.rule import method_of, misplaced
 from ..values.suggest import hint
 from . import adapter_files, adapter_weights, check_fields
 from .check_report import UNUSABLE, Finding, Outcome, document, lines
@@ -88,7 +89,7 @@ class _Checker:
 
     def _findings(self, path: str, values: Mapping[str, object]) -> Iterator[Finding]:
         for key, examine in (("task_type", self._task_type), ("peft_type", self._peft_type)):
-            finding = examine(path, values[key]) if key in values else None
+            finding = examine(path, values[key], values) if key in values else None
             if finding is not None:
                 yield finding
         yield from check_fields.find(path, values, self._peft.fields)
@@ -102,9 +103,14 @@ class _Checker:
         self.weights += look.findings
         self.statements += look.statements
 
-    def _task_type(self, path: str, value: object) -> Optional[Finding]:
+    def _task_type(self, path: str, value: object, values: Mapping[str, object]) -> Optional[Finding]:
         if value is None or (isinstance(value, str) and value in self._peft.task_types):
             return None
+        vocabulary = Vocabulary(dict.fromkeys(self._peft.task_types), (), {}, self._peft.methods)
+        method = method_of(value, vocabulary)
+        if method:
+            advice = f"{method} is a PEFT method, no task: {_besides(values)}"
+            return Finding(path, 0, "task_type", value, None, advice, fixable=False, fixed=False)
         meant = hint(value, tuple(self._peft.task_types))
         if meant.task_type is not None:
             means = self._peft.task_types[meant.task_type]
@@ -123,7 +129,7 @@ class _Checker:
             advice += " In the cache of the Hub, for all to use: --fix only mends a copy."
         return Finding(path, 0, "task_type", value, meant.task_type, advice, fixable, fixed=False)
 
-    def _peft_type(self, path: str, value: object) -> Optional[Finding]:
+    def _peft_type(self, path: str, value: object, values: Mapping[str, object]) -> Optional[Finding]:
         if value in self._peft.methods:
             return None
         vocabulary = Vocabulary(dict.fromkeys(self._peft.task_types), (), {})
@@ -145,6 +151,18 @@ class _Checker:
         if loaded.state.st_nlink > 1:
             complain(f"{shown(finding.file)}: fixed; its other hard links keep the old content")
         return finding._replace(fixed=True)
+
+
+def _besides(values: Mapping[str, object]) -> str:
+    """Say what to write for a method's name that stands as task type, from what else the config tells."""
+    if values.get("auto_mapping"):  # PEFT writes it where there is no task type, and only there
+        return "the adapter was saved without a task type, as its auto_mapping shows: write null."
+    listed = values.get("modules_to_save")
+    saved = {name for name in listed if isinstance(name, str)} if isinstance(listed, list) else set()
+    tasks = [f'"{task}"' for task, heads in HEADS.items() if saved.intersection(heads)]
+    if tasks:
+        return f"modules_to_save names a head, as for {' or '.join(tasks)}: write the one that it was trained for."
+    return "write the task that the adapter was trained for, or null if PEFT has no task type for it."
 
 
 def _decoded(content: bytes) -> str:

@@ -39,7 +39,7 @@ _MOST = 3  # numbers in a message
 _LARGEST_RANK = 2**31  # a number beyond it is no rank, and not to be printed
 _NESTED = "base_model.model.base_model.model."
 # PeftModelForSequenceClassification and its kind keep these without being asked; a model has one of them.
-_HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"), "QUESTION_ANS": ("qa_outputs",)}
+HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"), "QUESTION_ANS": ("qa_outputs",)}
 
 _SAVE_ANEW = "Save the adapter anew from the model that was trained."
 _GATHER = "Save it anew, from a model whose parameters are gathered if they are sharded."
@@ -197,7 +197,7 @@ def statements(adapter: Adapter) -> Iterator[Remark]:
     """Yield what is so and may be meant."""
     if not adapter.tensors or adapter.method not in adapter.marks:
         return
-    head = _HEADS.get(adapter.task_type, ()) if isinstance(adapter.task_type, str) else ()
+    head = HEADS.get(adapter.task_type, ()) if isinstance(adapter.task_type, str) else ()
     listed = adapter.config.get("modules_to_save")
     wanted = [entry for entry in listed if isinstance(entry, str)] if isinstance(listed, list) else []
     lost = bool(head) and not _has_head(adapter, (*head, *wanted))

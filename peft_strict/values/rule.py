@@ -69,7 +69,7 @@ def invalid(
     lines = [_sentence(value, supported), f"  in {where.replace('{}', short(value))}"]
     if source is not None:
         lines.append(f"  read from {source}")
-    method = _method(value, vocabulary)
+    method = method_of(value, vocabulary)
     lines.append("  " + (_of_method(method, config_class) if method else _advice(found, vocabulary.meanings)))
     return InvalidTaskTypeError(
         "\n".join(lines),
@@ -230,7 +230,7 @@ def _fix(task_type: Optional[str]) -> str:
     return f'task_type="{task_type}"' if task_type else ""
 
 
-def _method(value: object, vocabulary: Vocabulary) -> str:
+def method_of(value: object, vocabulary: Vocabulary) -> str:
     """Return the name of the PEFT method that ``value`` is (``lora``, ``PeftType.LORA``), or an empty text."""
     text = squash(str.__str__(value)[:_LONGEST].rpartition(".")[2]) if _is_text(value) else ""
     names = [str.__str__(method) for method in vocabulary.methods if _is_text(method)]

@@ -103,6 +103,31 @@ def test_advice(tmp_path: Path, value: object, advice: str) -> None:
     assert result.stdout.splitlines()[1].endswith(advice)
 
 
+@pytest.mark.parametrize(
+    ("config", "advice"),
+    [
+        ({}, "write the task that the adapter was trained for, or null if PEFT has no task type for it."),
+        (
+            {"auto_mapping": {"base_model_class": "MLP"}},
+            "saved without a task type, as its auto_mapping shows: write null.",
+        ),
+        ({"modules_to_save": ["score", 1]}, 'as for "SEQ_CLS" or "TOKEN_CLS": write the one that it was trained for.'),
+        ({"modules_to_save": ["qa_outputs"]}, 'as for "QUESTION_ANS": write the one that it was trained for.'),
+        ({"modules_to_save": "score"}, "or null if PEFT has no task type for it."),
+    ],
+    ids=["nothing", "auto_mapping", "classifier", "spans", "text"],
+)
+@pytest.mark.parametrize("value", ["LORA", "PeftType.lora"])
+def test_a_method_as_task_type(tmp_path: Path, value: str, config: dict[str, object], advice: str) -> None:
+    """What else stands in the config says more than that a method is no task; nothing is safe to write, though."""
+    file = adapter(tmp_path, json.dumps({"peft_type": "LORA", **config, "task_type": value}).encode())
+    result = check(file, "--fix")
+    assert result.returncode == 1
+    assert result.stdout.splitlines()[1].startswith("  LORA is a PEFT method, no task: ")
+    assert result.stdout.splitlines()[1].endswith(advice)
+    assert json.loads(file.read_bytes())["task_type"] == value
+
+
 @pytest.mark.parametrize(("value", "meant"), [("SEQ_CLS", "SEQ_CLS"), ("CASUAL_LM", "CAUSAL_LM")])
 def test_a_task_type_as_method(tmp_path: Path, value: str, meant: str) -> None:
     """A task type in ``peft_type`` is reported with its own line, and never fixed."""
