@@ -4,6 +4,7 @@
 - Of all other models it is what stands beside what was loaded and is new as a whole: heads for segmentation or
   forecasting, and what somebody has hung onto a loaded model or put beside one in a module of their own. Marks of
   transformers 5 have to show both.
+- Of a module of the user's own that calls a model of transformers, it is the head of that one as well.
 
 The base model is not walked, so the cost does not grow with the model.
 """
@@ -16,7 +17,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from . import evidence, rule
 from .evidence import inside, is_loaded, parameters, read
-from .source import forward_reads_pooled, forward_uses
+from .kinds import kinds_of
+from .source import forward_calls, forward_reads_pooled, forward_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -46,7 +48,23 @@ def head_of(model: object, kinds: frozenset[str]) -> Head:
     children = inside(model, "_modules")
     if kinds & rule.CLASSIFIERS and not kinds & rule.GENERATORS and isinstance(base, str) and base in children:
         return _of_classifier(model, base)
-    return _beside_loaded(model, base if isinstance(base, str) else "", kinds)
+    found = _beside_loaded(model, base if isinstance(base, str) else "", kinds)
+    if kinds or type(model).__module__.partition(".")[0] == "torch":  # its wrappers are not the user's
+        return found
+    weights = (*found.weights, *_of_called(model))
+    return Head(weights, marked=True, beside=True) if weights else found
+
+
+def _of_called(model: object) -> Iterator[rule.Weight]:
+    """Yield what is new of the heads of the models of transformers that a module of the user's own calls."""
+    for name, child in inside(model, "_modules").items():
+        kinds, _ = kinds_of(type(child))
+        head = head_of(child, kinds) if kinds else Head()
+        if head.marked and head.weights and forward_calls(model, name):
+            for weight in head.weights:
+                if weight.fresh:
+                    unit = weight.unit or weight.path.partition(".")[0]
+                    yield weight._replace(path=f"{name}.{weight.path}", unit=f"{name}.{unit}")
 
 
 def _of_classifier(model: object, base: str) -> Head:

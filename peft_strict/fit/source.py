@@ -54,16 +54,41 @@ def path_of(node: ast.AST) -> tuple[str, ...]:
 
 def forward_uses(module: object, child: str) -> bool:
     """Whether ``forward``, or a method that it calls, names this child; no where there is no source to read."""
-    return _uses(type(module), plain(function_of(module)), child, _DEEPEST)
+    return any(child in _named(definition) for definition in _definitions(module))
 
 
-def _uses(cls: type, function: Any, child: str, depth: int) -> bool:
+def forward_calls(module: object, child: str) -> bool:
+    """Whether ``forward``, or a method that it calls, calls this child for its output, not for its hidden states."""
+    nodes = [node for definition in _definitions(module) for node in ast.walk(definition)]
+    return any(_is_call_of(node, child) for node in nodes) and not any(
+        "hidden_states" in _text(node) for node in nodes
+    )
+
+
+def _text(node: ast.AST) -> str:
+    value = getattr(node, "attr", None) or getattr(node, "arg", None) or getattr(node, "value", None)
+    return value if isinstance(value, str) else ""
+
+
+def _definitions(module: object) -> Iterator[ast.FunctionDef]:
+    """Yield the definition of ``forward`` and of the methods that it calls."""
+    return _reached(type(module), plain(function_of(module)), _DEEPEST)
+
+
+def _reached(cls: type, function: Any, depth: int) -> Iterator[ast.FunctionDef]:
     definition = definition_of(function) if function is not None else None
     if definition is None or not depth:
-        return False
-    named = {path[0] for path in map(path_of, ast.walk(definition)) if path}
-    methods = (plain(getattr(cls, name, None)) for name in sorted(named))
-    return child in named or any(_uses(cls, method, child, depth - 1) for method in methods if method is not function)
+        return
+    yield definition
+    for name in sorted(_named(definition)):
+        method = plain(getattr(cls, name, None))
+        if method is not None and method is not function:
+            yield from _reached(cls, method, depth - 1)
+
+
+def _named(definition: ast.FunctionDef) -> set[str]:
+    """Return what is named as an attribute of ``self``."""
+    return {path[0] for path in map(path_of, ast.walk(definition)) if path}
 
 
 def forward_reads_pooled(module: object, base: str) -> bool:

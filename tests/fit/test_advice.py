@@ -17,7 +17,7 @@ from torch import nn
 import peft_strict
 
 from . import model_zoo as zoo
-from .test_heads import Around, WithRewardHead, loaded
+from .test_heads import Around, Stepping, WithRewardHead, loaded
 from .test_misfit import _as_written, lora, verdict
 
 pytestmark = [
@@ -78,6 +78,10 @@ CASES: dict[str, tuple[Callable[[int], nn.Module], Optional[str]]] = {
     "question answering": (lambda seed: zoo.build("t5_qa", seed=seed), "QUESTION_ANS"),
     "image classification": (_of("SiglipForImageClassification", "SiglipModel"), None),
     "module of the user's": (_around, None),
+    "classifier in a module of the user's": (
+        lambda seed: Stepping(_of("BertForSequenceClassification", "BertForMaskedLM")(seed)),
+        None,
+    ),
 }
 
 

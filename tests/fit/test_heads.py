@@ -221,6 +221,34 @@ class Around(nn.Module):
         return self.backbone(**kwargs)
 
 
+class Reading(Around):
+    """Takes the hidden states of the model in it, and leaves its head alone."""
+
+    def forward(self, **kwargs: Any) -> Any:
+        return self.value(self.backbone(**kwargs, output_hidden_states=True).hidden_states[-1])
+
+
+class Past(Around):
+    """Calls the model without a head that is in the model in it."""
+
+    def forward(self, **kwargs: Any) -> Any:
+        return self.value(self.backbone.bert(**kwargs)[0])
+
+
+class Stepping(nn.Module):
+    """As a module of Lightning: ``forward`` is not all there is."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, **kwargs: Any) -> Any:
+        return self.step(kwargs)
+
+    def step(self, batch: dict[str, Any]) -> Any:
+        return self.model(**batch)
+
+
 def _vision() -> nn.Module:
     """Return a model that another library has loaded by hand."""
     part = nn.Sequential(nn.Conv2d(1, 1, 1), nn.BatchNorm2d(1))
@@ -243,6 +271,23 @@ AROUND: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
         lambda: Around(zoo.build("llama_lm"), words=nn.Embedding.from_pretrained(torch.ones(3, 2))),
         [],
     ),
+    "a classifier": (lambda: Stepping(zoo.build("bert_seq")), ["model.classifier"]),
+    "a classifier and a head": (
+        lambda: Around(zoo.build("roberta_seq"), value=nn.Linear(32, 1)),
+        ["value", "backbone.classifier"],
+    ),
+    "a classifier with a new pooler": (
+        lambda: Stepping(loaded("BertForSequenceClassification", "BertForMaskedLM")),
+        ["model.classifier", "model.bert.pooler"],
+    ),
+    "a classifier that was loaded": (lambda: Stepping(zoo.build("bert_seq", own=True)), []),
+    "a classifier from a config": (
+        lambda: Stepping(transformers.BertForSequenceClassification(transformers.BertConfig(**zoo.BERT))),
+        [],
+    ),
+    "a classifier for its hidden states": (lambda: Reading(zoo.build("bert_seq"), value=nn.Linear(32, 1)), ["value"]),
+    "a classifier for its base": (lambda: Past(zoo.build("bert_seq"), value=nn.Linear(32, 1)), ["value"]),
+    "what a head was hung onto": (lambda: Stepping(_hung(zoo.build("llama_lm"))), ["model.score"]),
     "no loaded model": (lambda: Around(nn.Linear(3, 3), head=nn.Linear(3, 1)), []),
 }
 
