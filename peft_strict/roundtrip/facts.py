@@ -99,7 +99,7 @@ def _missing(model: Any, found: Inventory, adapter: str, written: Mapping[str, A
     """
     gone = [held for held in found.held if f"{held.layer}{held.entries}{held.inner}" not in written]  # most are
     if gone:
-        gone = [held for held in gone if adapters.saved_name(held.name(adapter), adapter) not in written]
+        gone = [held for held in gone if not _is_written(held.name(adapter), adapter, written)]
     if gone:
         names = sorted(written)
         gone = [held for held in gone if not _starts_one(_dict_name(held, adapter), names)]
@@ -108,8 +108,14 @@ def _missing(model: Any, found: Inventory, adapter: str, written: Mapping[str, A
         gone = [held for held in gone if _place(held.tensor) not in places]
     if gone:
         also = inventory.names_of(model, [held.tensor for held in gone])
-        gone = [h for h in gone if not any(adapters.saved_name(n, adapter) in written for n in also[id(h.tensor)])]
+        gone = [held for held in gone if not any(_is_written(n, adapter, written) for n in also[id(held.tensor)])]
     return gone
+
+
+def _is_written(name: str, adapter: str, written: Mapping[str, Any]) -> bool:
+    """Whether the tensor of this name in the model is in the file, where the parts of wrappers have gone."""
+    saved = adapters.saved_name(name, adapter)
+    return saved in written or wrappers.strip(saved) in written
 
 
 def _dict_name(held: Held, adapter: str) -> str:

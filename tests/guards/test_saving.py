@@ -11,13 +11,14 @@ import sys
 import threading
 import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import peft
 import pytest
 import torch
+import torch.distributed.fsdp
 from safetensors.torch import load_file
 
 import peft_strict
@@ -185,6 +186,34 @@ def test_two_ranks() -> None:
 
 
 # -- part of it is written --------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(name="one_rank")
+def _one_rank() -> Iterator[None]:
+    torch.distributed.init_process_group("gloo", store=torch.distributed.HashStore(), rank=0, world_size=1)
+    yield
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.filterwarnings("ignore:FSDP is switching", "ignore:When using ``NO_SHARD``", "ignore:Please use DTensor")
+@by_path
+@pytest.mark.usefixtures("strict")
+@pytest.mark.parametrize(
+    "config",
+    [
+        pytest.param(lora(modules_to_save=["lm_head"]), id="saved whole"),
+        pytest.param(peft.TinyLoraConfig(r=2, u=4, target_modules=["q_proj"]), id="one tensor of several layers"),
+    ],
+)
+def test_within_fsdp(one_rank: None, config: peft.PeftConfig) -> None:
+    """Names that PEFT finds without the part of the FSDP that is around the whole model are written."""
+    model = peft.get_peft_model(language_model(), config)
+    whole = set(peft.get_peft_model_state_dict(model))
+    wrapped = torch.distributed.fsdp.FullyShardedDataParallel(
+        model, use_orig_params=True, device_id=torch.device("cpu")
+    )
+    assert codes(lambda: peft.get_peft_model_state_dict(wrapped)) == []
+    assert set(peft.get_peft_model_state_dict(wrapped)) == whole
 
 
 @pytest.mark.usefixtures("strict")
