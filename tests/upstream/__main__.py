@@ -5,6 +5,7 @@ Examples:
     python -m tests.upstream test_custom_models.py -- -n 2     # PEFT's largest file; needs pytest-xdist
     python -m tests.upstream --all                             # every test file of the release
     python -m tests.upstream --reports test_mixed.py           # what peft-strict says there, to be judged by hand
+    python -m tests.upstream --models test_decoder_models.py   # also the tests that load a model from the hub
     python -m tests.upstream --peft 0.13.2 test_config.py      # an older release
     python -m tests.upstream --package chronos-forecasting==2.3.2 test_chronos2.py    # another library's own tests
 """
@@ -16,7 +17,7 @@ import importlib.metadata
 import sys
 from collections import Counter
 
-from .compare import differences, installed_copy, run_both, source_tests, tests_in
+from .compare import differences, installed_copy, run_both, source_tests, stand_ins, tests_in
 
 IN_CI = ["test_config.py", "test_mapping.py", "test_low_level_api.py", "test_tuners_utils.py"]
 
@@ -28,6 +29,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every test file of the release")
     parser.add_argument("--peft", metavar="VERSION", help="the PEFT release (default: the installed one)")
     parser.add_argument("--reports", action="store_true", help="print each report with the test that gets it")
+    parser.add_argument("--models", action="store_true", help="with tiny random models in place of those of the hub")
     parser.add_argument("--package", metavar="NAME==VERSION", help="run another library's tests on the installed PEFT")
     own, options = sys.argv[1:], []
     if "--" in own:
@@ -42,7 +44,8 @@ def main() -> int:
     if arguments.all:
         files = sorted(path.name for path in tests_in(folder).glob("test_*.py"))
 
-    plain, strict = run_both(folder, files, extra_path=older, options=options)
+    hub = stand_ins() if arguments.models else None
+    plain, strict = run_both(folder, files, extra_path=older, options=options, hub=hub)
     print(f"{name} {version}: {', '.join(files)}")
     for title, run in (("plain", plain), ("strict", strict)):
         print(f"  {title:6} {run.counts()} (peft-strict: {run.guarded})")
