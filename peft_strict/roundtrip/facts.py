@@ -224,7 +224,7 @@ def gather_loaded(
     unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
     empty = [each.name(adapter) for each in unfilled]
     unexpected = [name for name in result.unexpected_keys if not _is_kept(model, name, adapter)]
-    unexpected = [name for name in unexpected if not _is_copy(model, name, kinds, empty)]
+    unexpected = [name for name in unexpected if not _is_beside(model, name, adapter, kinds, empty)]
     if not unfilled and not unexpected:
         return None
     unplaced = [_as_given(name, adapter, given) for name in unexpected]
@@ -249,6 +249,7 @@ def gather_loaded(
     return facts._replace(
         difference=None if in_model else difference,
         model_between=reverse.between if reverse is not None else "",
+        cut_out=wrappers.cut_out(unplaced, [f"{each.layer}{each.entries}{each.inner}" for each in unfilled[:4]]),
         told=foreign and not unfilled and all(_is_whole(name, config) for name in unplaced),
         bare=_in_base(walked[:-1]) if leaf else "",
         absent=_in_base(walked) if holder is not None and not leaf else "",
@@ -315,20 +316,34 @@ def _is_kept(model: Any, name: str, adapter: str) -> bool:
     )
 
 
-def _is_copy(model: Any, name: str, kinds: adapters.Layers, unfilled: Sequence[str]) -> bool:
-    """Whether this is of a module in ``modules_to_save``, or with trained tokens, all of which has got its value.
+def _is_beside(model: Any, name: str, adapter: str, kinds: adapters.Layers, unfilled: Sequence[str]) -> bool:
+    """Whether a tensor without a place was only written beside those of the adapter here, which all have theirs.
 
-    Where PEFT saves embedding layers (by itself, if the vocabulary was resized), it writes the trained weight of such
-    a module under its own name, and beside that once more and the untrained one, by their names in the wrapper.
+    - Where PEFT saves embedding layers (by itself, if the vocabulary was resized), it writes the trained weight of one
+      in ``modules_to_save`` under its own name, and also that and the untrained one by their names in the wrapper.
+    - PEFT up to 0.19 takes a tensor for an adapter's that has the adapter's name anywhere in its own: with ``x`` and
+      ``y`` the file of ``y`` also has the tensors of ``x``, as there is a ``y`` in ``layers``.
     """
-    module, path = model, ""
-    for part in name.split("."):
-        module, path = module.__dict__["_modules"].get(part), f"{path}{part}."
+    module, path, parts = model, "", name.split(".")
+    for number, part in enumerate(parts):
+        owner, module, path = module, module.__dict__["_modules"].get(part), f"{path}{part}."
         if module is None:
             return False
-        if isinstance(module, kinds.auxiliary):
+        has_entries = isinstance(owner, kinds.tuner_layer) and part in adapters.adapter_dicts(owner)
+        if isinstance(module, kinds.auxiliary) or (
+            has_entries and _is_for_another(module, parts[number + 1 :], adapter)
+        ):
             return not any(each.startswith(path) for each in unfilled)
     return False
+
+
+def _is_for_another(entries: Any, rest: Sequence[str], adapter: str) -> bool:
+    """Whether this is not of the entry for the adapter, in a dict that has one."""
+    rest = rest[1:] if adapter in rest[:1] else rest
+    entry = entries.__dict__["_modules"].get(adapter)
+    if entry is not None:
+        return len(rest) > 1 and rest[0] not in entry.__dict__["_modules"]
+    return bool(rest) and adapter in entries.__dict__["_parameters"]
 
 
 def _in_base(path: Sequence[str]) -> str:

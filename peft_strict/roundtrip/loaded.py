@@ -33,6 +33,7 @@ class Loaded(NamedTuple):
         unfilled: The names of those without a value, as they would be in a file.
         difference: How the names without a place differ from those of the model, if they do.
         model_between: The part that a wrapper puts into the model's names and that the given ones lack, or ``""``.
+        cut_out: What PEFT has cut out of the names without a place, or ``""``.
         absent: The path of the first module on the way to an unplaced tensor that the model does not have, or ``""``.
         bare: The path of a module that has no adapter in the model, but a tensor of one, or ``""``.
         said: Whether the library that called PEFT reports both by itself.
@@ -52,6 +53,7 @@ class Loaded(NamedTuple):
     unfilled: tuple[str, ...] = ()
     difference: Optional[wrappers.Difference] = None
     model_between: str = ""
+    cut_out: str = ""
     absent: str = ""
     bare: str = ""
     said: bool = False
@@ -94,6 +96,8 @@ def _keeping(facts: Loaded) -> str:
 def _because(facts: Loaded) -> str:
     """Return the reason, where it is known, to be put behind the names."""
     found = facts.difference
+    if facts.cut_out:
+        return f": PEFT has cut `{facts.cut_out}` out of their names, as the adapter was called {facts.cut_out[1:]!r}"
     if found is not None and found.between:
         return f": their names have `{found.between}` ({wrappers.BETWEEN[found.between]}) in between"
     if found is not None and found.more:
@@ -119,6 +123,8 @@ def _is_nested(facts: Loaded) -> bool:
 
 def _cure(facts: Loaded) -> str:
     found = facts.difference
+    if facts.cut_out:
+        return "Save it again from the run that trained it, with PEFT 0.18 or newer, or under another adapter name."
     if found is not None and _is_nested(facts):
         return "Load the adapter into the base model itself, without get_peft_model before that."
     if found is not None:

@@ -72,3 +72,21 @@ def difference(given: Iterable[str], expected: Iterable[str]) -> Optional[Differ
             if name != other and between([name]) and strip(name) == strip(other):
                 return Difference(between=between([name]))
     return None
+
+
+def cut_out(given: Iterable[str], expected: Iterable[str]) -> str:
+    """Return what PEFT has cut out of names as the name of their adapter, with the dot in front; ``""`` if nothing.
+
+    PEFT up to 0.17 removes that wherever it is: an adapter ``a`` makes ``layer.0ttention`` of ``layer.0.attention``.
+
+    Args:
+        given: Names of tensors.
+        expected: Some names that the model has.
+    """
+    names = set(given)
+    for name in map(strip, expected):
+        pieces = {f".{part[:length]}" for part in name.split(".")[1:] for length in range(1, len(part) + 1)}
+        for piece in sorted(pieces, key=len):
+            if name.replace(piece, "") in names:
+                return piece
+    return ""

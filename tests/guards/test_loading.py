@@ -280,6 +280,26 @@ def test_embeddings_that_are_saved_more_than_once(tmp_path: Path, names: list[st
     assert report(load).code == "R1"
 
 
+@pytest.mark.usefixtures("strict")
+def test_tensors_of_another_adapter(folder: Path) -> None:
+    """PEFT up to 0.19 writes those of `x` into the file of `y` as well, for the `y` in `layers`: none is lost."""
+    mine = tensors(folder)
+    others = {name.replace(".weight", ".x.weight"): torch.zeros(1) for name in mine}
+    write(folder, {**mine, **others})
+    assert report(lambda: peft.PeftModel.from_pretrained(language_model(), folder, adapter_name="y")) is None
+    write(folder, {**mine, FRONT + "model.layers.0.self_attn.q_proj.lora_A.bias": torch.zeros(2)})
+    assert report(lambda: peft.PeftModel.from_pretrained(language_model(), folder)).code == "R1"
+
+
+@pytest.mark.parametrize("adapter", ["q", "lora", "w"])
+@pytest.mark.usefixtures("strict")
+def test_names_that_the_adapter_has_spoilt(folder: Path, adapter: str) -> None:
+    """PEFT up to 0.17 cuts an adapter's name out of the names of its tensors, wherever it is."""
+    rename(folder, lambda name: name.replace(f".{adapter}", ""))
+    found = report(lambda: peft.PeftModel.from_pretrained(language_model(), folder, adapter_name=adapter))
+    assert f"PEFT has cut `.{adapter}` out of their names, as the adapter was called '{adapter}'" in str(found)
+
+
 @pytest.mark.skipif(
     "ignore_mismatched_sizes" not in inspect.signature(peft.set_peft_model_state_dict).parameters,
     reason="this PEFT does not take sizes that do not match",

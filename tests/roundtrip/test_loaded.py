@@ -66,6 +66,11 @@ def test_codes(facts: Loaded, codes: list[str]) -> None:
             "the model's names have `_checkpoint_wrapped_module` (activation checkpointing) in between",
             "before the model is wrapped",
         ),
+        (
+            {"cut_out": ".a", "absent": "model.layer.0ttention"},
+            "PEFT has cut `.a` out of their names, as the adapter was called 'a'",
+            "with PEFT 0.18 or newer",
+        ),
         ({"absent": "score"}, "LlamaForCausalLM has no `score`", "of the class that it was trained with"),
         ({"bare": "model.q"}, "`model.q` has no adapter of this kind", "with the config that it was saved with"),
         ({}, "have no place in the model", "with the config that it was saved with"),

@@ -6,7 +6,7 @@ from typing import Optional
 
 import pytest
 
-from peft_strict.roundtrip.wrappers import Difference, between, difference, outside, strip
+from peft_strict.roundtrip.wrappers import Difference, between, cut_out, difference, outside, strip
 
 NAME = "base_model.model.layers.0.q_proj.lora_A.default.weight"
 
@@ -49,6 +49,16 @@ def test_between() -> None:
 def test_difference(given: list[str], found: Optional[Difference]) -> None:
     """What is more, less or in between is told in whole parts of a name."""
     assert difference(given, [NAME]) == found
+
+
+@pytest.mark.parametrize(
+    ("piece", "found"),
+    [(".q", ".q"), (".lora", ".lora"), (".w", ".w"), ("_proj", ""), (".no", ""), ("", "")],
+    ids=["letter", "word", "last", "no-part", "other", "same"],
+)
+def test_cut_out(piece: str, found: str) -> None:
+    """What begins a part of a name and is gone from it is told, whatever else there is."""
+    assert cut_out(["x", NAME.replace(piece, "")], [NAME]) == found
 
 
 def test_outside() -> None:
