@@ -131,7 +131,9 @@ class FieldLook:
         for each in found:
             if not self._was_reported(config, each):
                 text = message(each.finding, each.where, self._source(each.path, each.finding.value))
-                turned = report.warn(InvalidFieldWarning(text, code=each.finding.code, fix=each.finding.fix))
+                turned = report.warn(
+                    InvalidFieldWarning(text, code=each.finding.code, fix=each.finding.fix), self._watch.release
+                )
                 if turned is not None:
                     return turned
                 self._remember(config, each)

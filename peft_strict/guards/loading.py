@@ -14,7 +14,7 @@ from .._errors import PUBLIC
 from ..releases import adapters
 from ..roundtrip import loaded
 from ..roundtrip.facts import gather_loaded
-from . import report
+from . import frames, report
 from .saving import deliver, is_looking
 
 if TYPE_CHECKING:
@@ -47,12 +47,12 @@ def placing(watch: Watch) -> Callable[..., Any]:
 
     def judged(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         result = wrapped(*args, **kwargs)
-        caller = report.caller()
-        if not is_looking(watch) or report.is_in(caller, "peft.tuners"):  # X-LoRA's adapters, which it looks after
+        caller = frames.caller()
+        if not is_looking(watch) or frames.is_in(caller, "peft.tuners"):  # X-LoRA's adapters, which it looks after
             return result
         given = {**dict(zip(("model", "peft_model_state_dict", "adapter_name"), args)), **kwargs}
-        call = _loading.get() if report.is_in(caller, "peft") else None
-        said = any(report.is_in(caller, package) for package in _TELL_THEMSELVES)
+        call = _loading.get() if frames.is_in(caller, "peft") else None
+        said = any(frames.is_in(caller, package) for package in _TELL_THEMSELVES)
         losses = _losses(watch, given, result, call, said=said)
         error = deliver(watch, losses, given["model"], call.source if call else None)
         if error is not None:

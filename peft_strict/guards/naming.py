@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from .._errors import MisfitError, MisfitWarning
 from ..fit import look
 from ..releases.live import added_modules
-from . import report
+from . import frames, report
 
 if TYPE_CHECKING:
     from .._standby import State
@@ -36,7 +36,7 @@ class NameLook:
         Returns:
             ``None`` if nothing is to be said whatever happens: misfits are ignored, or an adapter is being loaded.
         """
-        if self.state.misfit == "ignore" or not isinstance(config, self.release.config_base) or report.is_loading():
+        if self.state.misfit == "ignore" or not isinstance(config, self.release.config_base) or frames.is_loading():
             return None
         added = {name for cls in self.release.tasks.values() for name in added_modules(cls)}
         return look.before(model, config, added=added, skipped=self._skipped(config))
@@ -70,7 +70,7 @@ class NameLook:
                 model_class=type(seen.model).__name__,
                 config_class=type(seen.config).__name__,
             )
-        return report.warn(MisfitWarning(found.message, code=found.code, fix=found.fix))
+        return report.warn(MisfitWarning(found.message, code=found.code, fix=found.fix), self.release)
 
     def _skipped(self, config: Any) -> list[str]:
         """Return the fields that hold what PEFT has made of them when this config was used before."""

@@ -17,7 +17,7 @@ from ..fit.forward import parameters_of
 from ..releases import adapters
 from ..roundtrip import saved
 from ..roundtrip.facts import gather_saved
-from . import report
+from . import frames, report
 
 if TYPE_CHECKING:
     import types
@@ -49,9 +49,9 @@ def choosing(watch: Watch) -> Callable[..., Any]:
         written = wrapped(*args, **kwargs)
         if not is_looking(watch):
             return written
-        caller = report.caller()
+        caller = frames.caller()
         call = _saving.get() or _transformers_save(caller)
-        if report.is_in(caller, "peft.tuners") or not (
+        if frames.is_in(caller, "peft.tuners") or not (
             call.writes if call else _is_first_rank()
         ):  # PEFT's own use is no save
             return written
@@ -101,7 +101,11 @@ def deliver(watch: Watch, losses: Iterable[Loss], model: Any, source: Optional[s
             return RoundTripError(
                 loss.message, code=loss.code, keys=loss.keys, model_class=name, source=source, fix=loss.fix
             )
-        turned = None if loss.said else report.warn(RoundTripWarning(loss.message, code=loss.code, fix=loss.fix))
+        turned = (
+            None
+            if loss.said
+            else report.warn(RoundTripWarning(loss.message, code=loss.code, fix=loss.fix), watch.release)
+        )
         if turned is not None:
             return turned
     return None

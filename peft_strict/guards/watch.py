@@ -135,12 +135,12 @@ class Watch:
     def tell_of_class_line(self, written: object, config: Any) -> Optional[Exception]:
         """Warn that a class attribute ``task_type`` has no effect; return the error where a filter makes it one."""
         text = rule.without_effect(written, self.vocabulary, config_class=type(config).__name__)
-        return report.warn(TaskTypeWarning(text))
+        return report.warn(TaskTypeWarning(text), self.release)
 
     def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
         if self.state.invalid == "raise":
             return error
-        turned = report.warn(TaskTypeWarning(str(error), code=error.code, fix=error.fix))
+        turned = report.warn(TaskTypeWarning(str(error), code=error.code, fix=error.fix), self.release)
         if turned is None:
             self._remember(config, value)
         return turned
@@ -245,7 +245,7 @@ class Watch:
                 source=misfit.source,
                 **names,
             )
-        return report.warn(MisfitWarning(misfit.message, code=misfit.code, fix=misfit.fix))
+        return report.warn(MisfitWarning(misfit.message, code=misfit.code, fix=misfit.fix), self.release)
 
     def was_headless(self, model: Any) -> bool:
         """Whether it was reported that the head of this model, or of the model in it, will not be saved."""
