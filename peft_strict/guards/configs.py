@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any, Optional
 
 from . import attribute, construction, report
-from .patching import MISSING, MarkedClassMethod, Place, attributes_of, mro_of, peel, put, wrapping
+from .patching import MISSING, AddedClassMethod, AddedFunction, Place, attributes_of, mro_of, peel, put, wrapping
 from .watch import REPORTS
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def _newcomer_hook(raw: Any, watch: Watch) -> Any:
             else:
                 watch.newcomers.pop(id(cls), None)
 
-    return MarkedClassMethod(__init_subclass__)
+    return AddedClassMethod(__init_subclass__)
 
 
 def _first_hook(raw: Any, watch: Watch) -> Any:
@@ -100,7 +100,7 @@ def _first_hook(raw: Any, watch: Watch) -> Any:
             report.trim(error)
             raise
 
-    return __setattr__
+    return AddedFunction(__setattr__)
 
 
 def welcome(config: Any, watch: Watch, setting: types.FrameType) -> Optional[Exception]:

@@ -9,6 +9,7 @@ patch below it has gone inert with ``state.on``.
 from __future__ import annotations
 
 import contextlib
+import copy
 import dataclasses
 import operator
 import pkgutil
@@ -147,12 +148,33 @@ def peel(owner: Any, name: str) -> None:
 # -- the wrappers -----------------------------------------------------------------------------------------------------
 
 
+class BoundWrapper(wrapt.BoundFunctionWrapper):  # type: ignore[type-arg]
+    """What a `Wrapper` gives when it is read. Is copied and pickled as functions and methods are: by its name."""
+
+    def __copy__(self) -> BoundWrapper:
+        return self
+
+    def __deepcopy__(self, memo: Any) -> Any:
+        function: Any = self.__wrapped__
+        bound_to = getattr(function, "__self__", None)
+        return self if bound_to is None else getattr(copy.deepcopy(bound_to, memo), function.__name__)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        function: Any = self.__wrapped__
+        bound_to = getattr(function, "__self__", None)
+        if bound_to is not None:
+            return getattr, (bound_to, function.__name__)
+        if "<locals>" in function.__qualname__:  # fails, as it does without us
+            return operator.getitem, ([function], 0)
+        return pkgutil.resolve_name, (f"{function.__module__}:{function.__qualname__}",)
+
+
 class Wrapper(wrapt.FunctionWrapper):  # type: ignore[type-arg]
     """Around a function. Pickles as what it wraps, for cloudpickle and dill, which take whole classes apart."""
 
     # What wrapt binds calls with. For a subclass, its compiled version looks for this here, then on the wrapped
     # function, and takes this very class when both fail: to have it here takes 0.5 us off each construction.
-    __bound_function_wrapper__ = wrapt.BoundFunctionWrapper
+    __bound_function_wrapper__ = BoundWrapper
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         return operator.getitem, ([self.__wrapped__], 0)
@@ -190,5 +212,26 @@ def wrapping(wrapper: Callable[..., Any]) -> Callable[[Any], Any]:
     return lambda raw: (Wrapper if hasattr(type(raw), "__get__") else BareWrapper)(raw, wrapper)
 
 
-class MarkedClassMethod(classmethod):  # type: ignore[type-arg]
-    """A class method that can bear a mark (a plain one has no attributes before CPython 3.10)."""
+class AddedFunction:
+    """A function in a class that inherits it otherwise. Pickles as what is inherited, for cloudpickle and dill."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self._function if instance is None else types.MethodType(self._function, instance)
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return operator.getitem, ([_below(self, self._function.__name__)], 0)
+
+
+class AddedClassMethod(classmethod):  # type: ignore[type-arg]
+    """The same for a class method."""
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        return operator.getitem, ([_below(self, self.__func__.__name__)], 0)
+
+
+def _below(patch: Any, name: str) -> Any:
+    """Return what a patch replaced, or what every object has under that name."""
+    return getattr(object, name) if patch._self_original is MISSING else patch._self_original

@@ -151,9 +151,68 @@ def test_what_is_known_to_differ(before: snapshot.Snapshot) -> None:
     assert isinstance(vars(LoraConfig)["__init__"], wrapt.FunctionWrapper)
     assert LoraConfig.__init__ == LoraConfig.__init__
     assert hash(LoraConfig.__init__) == hash(LoraConfig.__init__)
-    for duplicate in (pickle.dumps, copy.copy):
-        with pytest.raises(NotImplementedError):
-            duplicate(LoraConfig.__init__)
+
+
+class OfATest(LoraConfig):
+    def __init__(self) -> None:
+        super().__init__()
+
+    @property
+    def read(self) -> Any:
+        return self.__init__  # type: ignore[misc]
+
+
+METHODS = {
+    "constructor": lambda: LoraConfig.__init__,
+    "a user's constructor": lambda: OfATest.__init__,
+    "inherited": lambda: type("Local", (LoraConfig,), {}).__init__,
+    "class method": lambda: LoraConfig.from_json_file,
+    "class method of a subclass": lambda: OfATest.from_json_file,
+    "method of a model": lambda: peft.PeftModel.add_adapter,
+    "function": lambda: peft.get_peft_model,
+}
+
+
+@pytest.mark.parametrize("read", METHODS.values(), ids=METHODS)
+def test_a_patched_method_pickles(before: snapshot.Snapshot, read: Callable[[], Any]) -> None:
+    """It travels as a plain one does: by its name, as whatever has that name where it is unpickled or copied."""
+    plain = read()
+    peft_strict.enable()
+    patched = read()
+    assert copy.copy(patched) == copy.deepcopy(patched) == patched
+    pickled = [pickle.dumps(patched, protocol) for protocol in range(pickle.HIGHEST_PROTOCOL + 1)]
+    assert not any(b"peft_strict" in text for text in pickled)
+    assert {pickle.loads(text) for text in pickled} == {patched}
+    peft_strict.disable()
+    assert {pickle.loads(text) for text in pickled} == {pickle.loads(pickle.dumps(patched))} == {plain}
+
+
+def test_a_bound_method_is_copied_with_its_instance(before: snapshot.Snapshot) -> None:
+    """As for plain methods: a copy is bound to the same instance, a deep copy and a pickle to a copy of it."""
+    peft_strict.enable()
+    config = OfATest()
+    bound = config.read
+    assert copy.copy(bound).__self__ is config
+    for again in (copy.deepcopy(bound), pickle.loads(pickle.dumps(bound))):
+        assert again.__self__ == config
+        assert again.__self__ is not config
+        again()
+
+
+def test_a_method_that_cannot_be_pickled(before: snapshot.Snapshot) -> None:
+    """A method of a class inside a function is refused, as without us."""
+
+    class Mine(LoraConfig):
+        def __init__(self) -> None:
+            super().__init__()
+
+    outcomes = []
+    for switch in (peft_strict.disable, peft_strict.enable):
+        switch()
+        with pytest.raises((AttributeError, pickle.PicklingError)) as caught:
+            pickle.dumps(Mine.__init__)
+        outcomes.append(str(caught.value))
+    assert outcomes[0] == outcomes[1]
 
 
 def test_instances_are_ordinary(before: snapshot.Snapshot) -> None:
@@ -171,7 +230,7 @@ def test_wrapt_finds_how_to_bind_on_our_wrapper(before: snapshot.Snapshot) -> No
     """wrapt need not look for its class of bound wrappers on the wrapped ``__init__``, which is slow."""
     peft_strict.enable()
     wrapper = vars(LoraConfig)["__init__"]
-    assert vars(type(wrapper))["__bound_function_wrapper__"] is type(LoraConfig.__init__) is wrapt.BoundFunctionWrapper
+    assert vars(type(wrapper))["__bound_function_wrapper__"] is type(LoraConfig.__init__)
 
 
 def test_only_classes_with_an_init_are_patched(before: snapshot.Snapshot) -> None:
@@ -604,6 +663,49 @@ def test_classes_pickled_by_value(pickler: str) -> None:
     done = python("-c", BY_VALUE.format(pickler=pickler))
     assert (done.returncode, done.stderr) == (0, "")
     there = python("-c", ELSEWHERE.format(pickler=pickler), stdin=None, input=done.stdout)
+    assert (there.returncode, there.stderr) == (0, "")
+
+
+PEFT_BY_VALUE = """
+import cloudpickle, peft, peft_strict
+
+cloudpickle.register_pickle_by_value(peft)
+class Before(peft.LoraConfig): ...
+assert peft_strict.enable().state == "guarding"
+class Waiting(peft.LoraConfig): ...
+base = next(cls for cls in peft.LoraConfig.__mro__ if "__init_subclass__" in vars(cls))
+assert "__setattr__" in vars(base)  # what waits for a first instance
+config = peft.LoraConfig(task_type="SEQ_CLS")
+things = [peft.LoraConfig, Before, Waiting, peft.LoraConfig.__init__, peft.LoraConfig.from_json_file, config]
+texts = [cloudpickle.dumps(things)]
+peft_strict.disable()
+texts.append(cloudpickle.dumps(things))
+assert not any(b"peft_strict" in text for text in texts)
+print([text.hex() for text in texts])
+"""
+PEFT_ELSEWHERE = """
+import ast, cloudpickle, sys
+for text in ast.literal_eval(sys.stdin.read()):
+    *classes, init, read, config = cloudpickle.loads(bytes.fromhex(text))
+    assert type(config) is classes[0]
+    assert config.task_type == "SEQ_CLS"
+    for cls in classes:
+        class Mine(cls): ...
+        for each in (cls, Mine):
+            made = each(task_type="SEQ_CLS", r=3)
+            made.r = 4
+            assert (made.to_dict()["r"], made.task_type) == (4, "SEQ_CLS")
+    init(config, task_type="CAUSAL_LM")
+    assert (config.task_type, callable(read)) == ("CAUSAL_LM", True)
+assert "peft_strict" not in sys.modules
+"""
+
+
+def test_peft_pickled_by_value() -> None:
+    """With `cloudpickle.register_pickle_by_value(peft)` classes and configs travel as without us, and work there."""
+    done = python("-c", PEFT_BY_VALUE)
+    assert (done.returncode, done.stderr) == (0, "")
+    there = python("-c", PEFT_ELSEWHERE, stdin=None, input=done.stdout)
     assert (there.returncode, there.stderr) == (0, "")
 
 
