@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
@@ -30,3 +31,20 @@ def refused(function: Callable[..., Any], *args: Any, **words: Any) -> InvalidTa
     printed = "".join(traceback.format_exception(type(caught.value), caught.value, caught.value.__traceback__))
     assert printed.count("/peft_strict/") <= 1, printed
     return caught.value
+
+
+@contextlib.contextmanager
+def parser_of(cls: Any) -> Iterator[Any]:
+    """Yield transformers' parser for a class, or ``None`` if it fails. It overwrites the types of the fields."""
+    from transformers import HfArgumentParser
+
+    fields = dataclasses.fields(cls)
+    types = [field.type for field in fields]
+    parser = None
+    try:
+        with contextlib.suppress(TypeError, ValueError):
+            parser = HfArgumentParser(cls)
+        yield parser
+    finally:
+        for field, kind in zip(fields, types):
+            field.type = kind

@@ -20,7 +20,9 @@ VERSIONS = {"python": "3.11.7", "peft": "0.13.2", "transformers": "5.0", "torch"
 FAILED = {"outcome": "KeyError: None", "by_us": False, "reports": 0}
 
 
-def found(strict: dict[str, Any] = REFUSED, use: Any = 1, left_behind: tuple[str, ...] = ()) -> dict[str, Any]:
+def found(
+    strict: dict[str, Any] = REFUSED, use: Any = 1, left_behind: tuple[str, ...] = (), moved: tuple[str, ...] = ()
+) -> dict[str, Any]:
     """Return the results of a cell with three ways in, one of them not there, and one right use."""
     ways = {
         "one": {"says": "one way", "missing": None, "plain": {"": SILENT}, "strict": {"": REFUSED}},
@@ -34,7 +36,7 @@ def found(strict: dict[str, Any] = REFUSED, use: Any = 1, left_behind: tuple[str
     }
     plain = {"": {"answer": 1, "reports": []}}
     uses = {"use": {"missing": None, "plain": plain, "strict": {"": {"answer": use, "reports": []}}}}
-    return {"versions": VERSIONS, "wrong": ways, "right": uses, "left_behind": list(left_behind)}
+    return {"versions": VERSIONS, "wrong": ways, "right": uses, "left_behind": list(left_behind), "moved": list(moved)}
 
 
 @pytest.mark.parametrize(
@@ -52,18 +54,18 @@ def test_the_worst_try_counts(outcomes: list[dict[str, Any]], worst: str) -> Non
 
 
 def test_counts() -> None:
-    """Ways in, those silent without and with us, right uses, those we hinder."""
-    assert table.counts(found()) == (2, 1, 0, 1, 0)
+    """Ways in, those silent without and with us, right uses, those we hinder, places that moved."""
+    assert table.counts(found()) == (2, 1, 0, 1, 0, 0)
 
 
 @pytest.mark.parametrize(
     "broken",
     [{"strict": SILENT}, {"strict": BY_PEFT}, {"strict": FAILED}, {"strict": {**REFUSED, "reports": 2}}, {"use": 2},
-     {"left_behind": ("LoraConfig.__init__",)}],
+     {"left_behind": ("LoraConfig.__init__",)}, {"moved": ("BaseTuner",)}],
     ids=str,
 )  # fmt: skip
 def test_a_cell_that_is_not_perfect(broken: dict[str, Any]) -> None:
-    """Whatever is not refused by us, once, or is hindered, or left behind, fails the command."""
+    """Whatever is not refused by us, once, or is hindered, or left behind, or has moved, fails the command."""
     assert table.is_perfect({Cell("0.13.2"): found()})
     assert not table.is_perfect({Cell("0.13.2"): found(), Cell("0.14.0"): found(**broken)})
 
@@ -82,7 +84,7 @@ def test_the_table() -> None:
     text = table.markdown(
         {Cell("0.13.2"): found(), Cell("0.13.2", wrapt="1.9"): other, Cell(python="3.9"): {"tests": "9 passed"}}
     )
-    assert "| 0.13.2 | 5.0 | 1.9, 1.14 | 3.11 | 2 | 1 | 0 | 1 | 0 |" in text.splitlines()
+    assert "| 0.13.2 | 5.0 | 1.9, 1.14 | 3.11 | 2 | 1 | 0 | 1 | 0 | 0 |" in text.splitlines()
     assert "| one way | 0.13.2 |  |  |  |" in text.splitlines()
     assert "| two ways |  |  | 0.13.2 |  |" in text.splitlines()
     assert "| third way |  |  |  | 0.13.2 (not yet) |" in text.splitlines()
@@ -92,7 +94,7 @@ def test_the_table() -> None:
 def test_another_python() -> None:
     """PEFT on another Python has a line, and none of its own among the ways; neither has a run without PEFT."""
     text = table.markdown({Cell("0.13.2", python="3.99"): {**found(), "versions": {**VERSIONS, "python": "3.99.1"}}})
-    assert "| 0.13.2 | 5.0 | 1.14 | 3.99 | 2 | 1 | 0 | 1 | 0 |" in text.splitlines()
+    assert "| 0.13.2 | 5.0 | 1.14 | 3.99 | 2 | 1 | 0 | 1 | 0 | 0 |" in text.splitlines()
     assert "one way" not in text
     assert "9 passed" in table.markdown({Cell(python="3.9"): {"tests": "9 passed"}})
 

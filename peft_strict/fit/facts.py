@@ -6,10 +6,9 @@ Nothing here raises: models are foreign code, so each access is guarded, and wha
 from __future__ import annotations
 
 import inspect
-import sys
 from typing import TYPE_CHECKING, Optional
 
-from ..releases.live import added_modules, is_own, live_release
+from ..releases.live import added_modules, added_reach_always, is_own, live_release
 from . import rule
 from .evidence import read
 from .forward import collides, forward_of, parameters_of
@@ -77,7 +76,7 @@ def gather(
     task_type = _text(read(config, "task_type"))
     lacks = _lacks(wrapper, model)
     listed = _listed(config)
-    reach = _has(config, "modules_to_save") or _adds_always_reach()
+    reach = _has(config, "modules_to_save") or added_reach_always()
     passed = _passed(wrapper, model, config)
     forward = forward_of(model)
     names = forward.names or frozenset()
@@ -180,13 +179,6 @@ def _whole_layers(config: object) -> tuple[str, ...]:
         return ()
     targets = read(config, "target_modules")
     return ("",) if isinstance(targets, str) else tuple(targets or ())
-
-
-def _adds_always_reach() -> bool:
-    """Whether PEFT saves the names it adds also for configs without ``modules_to_save``: so up to 0.14."""
-    function = read(sys.modules.get("peft.utils.other"), "_set_trainable")
-    parameters = parameters_of(function)
-    return parameters is not None and "module_names" not in parameters
 
 
 def _automatic() -> dict[str, tuple[str, ...]]:

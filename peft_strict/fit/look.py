@@ -13,9 +13,9 @@ adaption prompts, whose lists are read in another way, and never configs for inf
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from ..releases.adapters import excludes_saved
 from . import tree
 from .evidence import inside, read
 from .names import (
@@ -176,14 +176,8 @@ def _is_told(look: Look, each: Unknown) -> bool:
     if each.field == TARGETS:
         return bool(live.get(PARAMETERS))
     if each.field == EXCLUDED:
-        return not (look.excludes and _counts_saved())
+        return not (look.excludes and excludes_saved())
     return each.field == PARAMETERS
-
-
-def _counts_saved() -> bool:
-    """Whether PEFT takes modules that are saved for excluded ones, and so does not warn (0.17)."""
-    function = read(sys.modules.get("peft.tuners.tuners_utils"), "check_target_module_exists")
-    return SAVED in (read(read(function, "__code__"), "co_consts") or ())
 
 
 def _is_converted(each: Unknown, changed: Mapping[str, Any]) -> bool:

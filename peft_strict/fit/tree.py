@@ -66,7 +66,7 @@ class _Walk:
 
 
 def inner(module: Any) -> Any:
-    """Return what adapters have been wrapped around; ``None`` if they have taken its place (PEFT < 0.6)."""
+    """Return what adapters have been wrapped around; ``None`` if they have taken its place (PEFT < 0.7)."""
     while _is_a(type(module), _WRAPPERS):
         modules = inside(module, "_modules")
         module = next((modules[name] for name in _WRAPPED if name in modules), None)

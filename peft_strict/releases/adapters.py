@@ -73,6 +73,12 @@ def warns_of_missing(from_pretrained: Any) -> bool:
     return any(isinstance(text, str) and text.startswith(_WARNS_OF_MISSING) for text in getattr(code, "co_consts", ()))
 
 
+def excludes_saved() -> bool:
+    """Whether PEFT takes modules that are saved whole for excluded ones, and so does not warn: since 0.16."""
+    function = getattr(sys.modules.get("peft.tuners.tuners_utils"), "check_target_module_exists", None)
+    return "modules_to_save" in getattr(getattr(function, "__code__", None), "co_consts", ())
+
+
 def saved_name(name: str, adapter: str) -> str:
     """Return the name that a tensor of an adapter has in the file."""
     return name.replace("modules_to_save.", "").replace(f".{adapter}", "")

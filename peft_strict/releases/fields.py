@@ -4,8 +4,8 @@ Only what a text or ``None`` can be wrong for is told: a switch (declared ``bool
 enum, also beside ``bool`` or ``str``), and a list. Every other field has no entry, and so has one whose annotation
 cannot be resolved (a name that exists for type checkers only, or syntax that this Python lacks).
 
-`dataclasses` keeps the annotation of a field as it stands in the source in ``Field.type``, and hands that ``Field`` on
-to subclasses that do not declare it anew. So ``__annotations__`` is never asked, which Python 3.14 evaluates late.
+`dataclasses` hands the ``Field`` on to subclasses that do not declare it anew: this tells the class that does. Its
+``Field.type`` is not asked: transformers' ``HfArgumentParser`` writes there what it has made of the declared type.
 """
 
 from __future__ import annotations
@@ -127,7 +127,7 @@ def _kinds(cls: type, doubt: str) -> Iterator[tuple[str, Kind]]:
         if name in changed or getattr(cls, "__dataclass_fields__", {}).get(name) is not field:
             continue
         home = [base for base in cls.__mro__ if getattr(base, "__dataclass_fields__", {}).get(name) is field][-1]
-        declared = _declared(field.type, home)
+        declared = _declared(home, name)
         kind = kind_of(own.__name__, name, declared, field.default, field.metadata.get("help"))
         if kind is not None:
             yield name, kind._replace(doubt=doubt)
@@ -161,10 +161,10 @@ def kind_of(owner: str, name: str, declared: Optional[Declared], default: object
     return Kind(NESTED) if "dataclass" in kinds else None
 
 
-def _declared(annotation: object, home: type) -> Optional[Declared]:
-    """Resolve an annotation in the module of the class that it stands in."""
+def _declared(home: type, name: str) -> Optional[Declared]:
+    """Resolve the annotation of a field in the module of the class that it stands in."""
     try:
-        holder: Any = types.SimpleNamespace(__annotations__={"field": annotation})
+        holder: Any = types.SimpleNamespace(__annotations__={"field": home.__annotations__[name]})
         hint = typing.get_type_hints(holder, vars(sys.modules[home.__module__]))["field"]
         return _described(hint)
     except Exception:  # whatever evaluating it raises: names that are not there, syntax this Python lacks

@@ -188,6 +188,15 @@ def added_modules(wrapper: Optional[type]) -> tuple[str, ...]:
     return ()
 
 
+def added_reach_always() -> bool:
+    """Whether PEFT saves the names it adds also for configs without ``modules_to_save``: so up to 0.14.
+
+    Up to there ``_set_trainable`` reads them from the model, and gets them as ``module_names`` from then on.
+    """
+    code = getattr(getattr(sys.modules.get("peft.utils.other"), "_set_trainable", None), "__code__", None)
+    return code is not None and "module_names" not in code.co_varnames
+
+
 class _Registered:
     """The names in the task mapping of a copy of PEFT, whichever mapping is there when one asks."""
 
@@ -214,7 +223,7 @@ def vocabulary(release: Release) -> Vocabulary:
 
 
 def meanings(task_type: type[enum.Enum]) -> dict[str, str]:
-    """Return what each task type means, from the enum's docstring; empty where it has none (before 0.7)."""
+    """Return what each task type means, from the enum's docstring; empty where it has none (before 0.8)."""
     found = _MEANING.findall(task_type.__doc__ or "")
     names = {str(member.value) for member in task_type}
     return {name: words.strip() for name, words in found if name in names}

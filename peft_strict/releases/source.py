@@ -26,7 +26,7 @@ class Installed(NamedTuple):
 
     Attributes:
         version: PEFT's version, or ``"?"`` where its source does not say.
-        task_types: The task types, with what each means, or ``""`` where PEFT does not say (before 0.7).
+        task_types: The task types, with what each means, or ``""`` where PEFT does not say (before 0.8).
         methods: The names of PEFT's methods, which are right as ``peft_type``.
         fields: What is declared of the other fields of its configs; of nothing where its source cannot be read.
     """

@@ -20,7 +20,7 @@ from peft import LoraConfig, PeftConfig
 import peft_strict
 from peft_strict import InvalidFieldError, InvalidFieldWarning, InvalidTaskTypeError
 
-from ..outcomes import reports
+from ..outcomes import parser_of, reports
 from ..ways_in.rows import lora, saved_adapter, tiny_lm
 
 
@@ -361,13 +361,11 @@ def test_odd_files_are_left_to_peft(strict: None, tmp_path: Path, content: objec
 
 def test_dicts_and_argument_parsers(strict: None) -> None:
     """``get_peft_config`` and ``HfArgumentParser`` build a config: its constructor sees what they read."""
-    from transformers import HfArgumentParser
-
     assert refused(peft.get_peft_config, {"peft_type": "LORA", "use_rslora": "no"}).field == "use_rslora"
     assert peft.get_peft_config({"peft_type": "LORA", "use_rslora": False}).use_rslora is False
-    parser = HfArgumentParser(peft.PeftConfig)
-    assert refused(parser.parse_dict, {"inference_mode": "False"}).field == "inference_mode"
-    (config,) = parser.parse_args_into_dataclasses(["--inference_mode", "False"])  # the parser reads it as a bool
+    with parser_of(peft.PeftConfig) as parser:
+        assert refused(parser.parse_dict, {"inference_mode": "False"}).field == "inference_mode"
+        (config,) = parser.parse_args_into_dataclasses(["--inference_mode", "False"])  # the parser reads it as a bool
     assert config.inference_mode is False
 
 

@@ -1,4 +1,4 @@
-"""``python -m tests.matrix``: every way in and every right use, on every combination of releases.
+"""``python -m tests.matrix``: every way in, right use and place that we look at, on every combination of releases.
 
 Examples:
     python -m tests.matrix                              # all; the first time it fetches and makes what it needs
@@ -22,7 +22,7 @@ DATA = Path(__file__).with_name("results.json")
 
 
 def main() -> int:
-    """Run the cells and tell the results. 0 if nothing passes and nothing is hindered, else 1."""
+    """Run the cells and tell the results. 0 if nothing passes, nothing is hindered and no place has moved, else 1."""
     options = _options()
     cells = [cell for cell in all_cells() if options.only in str(cell)]
     if not cells:
@@ -65,6 +65,8 @@ def _results(cells: list[Cell], jobs: int) -> table.Results:
             print(f"{cell}: {'failed' if isinstance(ended, Exception) else 'done'}", file=sys.stderr, flush=True)
             if isinstance(ended, dict):
                 found[cell] = ended
+                for place in ended.get("moved", ()):
+                    print(f"  moved: {place}", file=sys.stderr)
             else:
                 print(ended, file=sys.stderr)
     return found

@@ -14,7 +14,7 @@ from .cells import OLDER_TRANSFORMERS, Cell
 START, END = "<!-- matrix -->", "<!-- /matrix -->"
 COLUMNS = (
     *("PEFT", "transformers", "wrapt", "Python"),
-    *("ways in", "silent in plain PEFT", "silent with us", "right uses", "hindered by us"),
+    *("ways in", "silent in plain PEFT", "silent with us", "right uses", "hindered by us", "places that moved"),
 )
 
 Results = dict[Cell, dict[str, Any]]
@@ -45,8 +45,8 @@ def present(table: dict[str, Any]) -> dict[str, Any]:
     return {name: row for name, row in table.items() if row["missing"] is None}
 
 
-def counts(found: dict[str, Any]) -> tuple[int, int, int, int, int]:
-    """Return how many ways there are, silent without and with us, and how many right uses there are and we hinder."""
+def counts(found: dict[str, Any]) -> tuple[int, int, int, int, int, int]:
+    """Return how many ways there are, silent without and with us; right uses, hindered; and places that moved."""
     ways, uses = present(found["wrong"]), present(found["right"])
     return (
         len(ways),
@@ -54,13 +54,15 @@ def counts(found: dict[str, Any]) -> tuple[int, int, int, int, int]:
         sum(not is_refused_by_us(row["strict"]) for row in ways.values()),
         len(uses),
         sum(is_hindered(row) for row in uses.values()),
+        len(found["moved"]),
     )
 
 
 def is_perfect(results: Results) -> bool:
-    """Whether no wrong value passes, no right use is hindered, and every undo was exact, in any cell."""
+    """Whether no wrong value passes, no right use is hindered, every undo was exact and nothing moved, in any cell."""
     tables = [found for found in results.values() if "wrong" in found]
-    return all(counts(found)[2] == counts(found)[4] == 0 and not found["left_behind"] for found in tables)
+    faults = [(counts(found)[2], counts(found)[4], found["left_behind"], found["moved"]) for found in tables]
+    return not any(any(each) for each in faults)
 
 
 def data(results: Results) -> dict[str, Any]:
@@ -79,9 +81,16 @@ def data(results: Results) -> dict[str, Any]:
             }
             for name, row in found["wrong"].items()
         }
-        _, _, _, uses, hindered = counts(found)
+        _, _, _, uses, hindered, moved = counts(found)
         cells.append(
-            {**found["versions"], "pure_wrapt": cell.is_pure, "ways": ways, "right_uses": uses, "hindered": hindered}
+            {
+                **found["versions"],
+                "pure_wrapt": cell.is_pure,
+                "ways": ways,
+                "right_uses": uses,
+                "hindered": hindered,
+                "moved": moved,
+            }
         )
     first = next(found for found in results.values() if "wrong" in found)
     return {"ways": {name: row["says"] for name, row in first["wrong"].items()}, "cells": cells}

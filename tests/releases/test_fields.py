@@ -18,6 +18,7 @@ from peft_strict.releases import fields
 from peft_strict.releases.fields import LIST, NESTED, SWITCH, TEXTS, fields_of, is_newer
 from peft_strict.values.fields import judge
 
+from ..outcomes import parser_of
 from ..ways_in.rows import registered_classes
 
 VERSION = peft.__version__
@@ -49,6 +50,20 @@ def test_every_class_says_something(cls: type) -> None:
     assert ("bias" in kinds) == ("bias" in cls.__dataclass_fields__)  # type: ignore[attr-defined]
     if "bias" in kinds:
         assert {"none", "all"} < set(kinds["bias"].texts)
+
+
+def test_types_that_a_parser_has_overwritten() -> None:
+    """transformers' ``HfArgumentParser`` writes less into ``Field.type`` than is declared: what is declared counts."""
+    overwritten = set()
+    for cls in registered_classes():
+        fields._read.pop(cls, None)
+        before = [field.type for field in dataclasses.fields(cls)]
+        kinds = dict(fields_of(cls, VERSION))
+        fields._read.pop(cls)
+        with parser_of(cls):
+            overwritten |= {cls} if before != [field.type for field in dataclasses.fields(cls)] else set()
+            assert fields_of(cls, VERSION) == kinds, cls
+    assert peft.PrefixTuningConfig in overwritten
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, Optional
 
-from . import snapshot
+from . import places, snapshot
 from .rows import SAVED, Row, release
 
 PASSES = ("plain", "strict", "warn", "off")
@@ -43,7 +43,7 @@ def _options() -> argparse.Namespace:
 
 
 def try_all(passes: list[str], *, is_armed: bool) -> dict[str, Any]:
-    """Return the versions, what happened to each row in each pass, and which attributes of PEFT were not put back."""
+    """Return the versions, what happened to each row in each pass, what was not put back, and what has moved."""
     import peft_strict
 
     if is_armed:
@@ -70,6 +70,7 @@ def try_all(passes: list[str], *, is_armed: bool) -> dict[str, Any]:
                     found[table][row.name][name] = {label: tried(attempt) for label, attempt in _tries(row)}
     peft_strict.disable()
     found["left_behind"] = [] if is_armed else snapshot.changes(before)
+    found["moved"] = places.moved()
     assert peft.__version__ == found["versions"]["peft"]
     return found
 
