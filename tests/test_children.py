@@ -16,6 +16,7 @@ from .interpreters import (
     on_the_real_peft,
     with_real_peft,
 )
+from .torch_build import launches
 
 POOLS = """
 import concurrent.futures, multiprocessing, sys
@@ -210,6 +211,7 @@ LAUNCHERS = {
 }
 
 
+@launches
 @pytest.mark.parametrize("launcher", LAUNCHERS)
 def test_launchers(tmp_path: Path, launcher: str) -> None:
     """``torchrun`` and ``accelerate launch``: each of two workers refuses, the first one's error is shown whole."""

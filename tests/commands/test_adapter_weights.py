@@ -23,6 +23,7 @@ from peft_strict.roundtrip import header
 
 from ..command_line import peft_strict, python
 from ..roundtrip import adapters
+from ..torch_build import compiles
 
 
 @pytest.fixture(name="sound", scope="module")
@@ -187,6 +188,7 @@ def test_an_adapter_that_transformers_has_saved(tmp_path: Path) -> None:
     assert kinds(look(tmp_path)) == ([], [])
 
 
+@compiles
 def test_compiled_layers(tmp_path: Path) -> None:
     """An adapter on layers that were compiled one by one is saved under names that the plain model does not have."""
     model = adapters.tiny()

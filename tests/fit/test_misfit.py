@@ -24,6 +24,7 @@ from peft_strict.fit.kinds import kind_of_registry
 from peft_strict.fit.rule import HEADLESS, OTHER, OTHER_CLS, Misfit
 from peft_strict.releases.live import added_modules, live_release
 
+from ..torch_build import COMPILES
 from . import model_zoo as zoo
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # those of torch, transformers and PEFT are not the matter here
@@ -573,7 +574,7 @@ def test_wrapped_models() -> None:
     """Wrappers around a model are not taken for the model."""
     model = zoo.build("llama_seq")
     wrapped = [torch.nn.DataParallel(model), get_peft_model(zoo.build("llama_lm"), lora(model, "CAUSAL_LM"))]
-    if hasattr(torch, "compile"):
+    if COMPILES:
         wrapped.append(torch.compile(model))
     for outer in wrapped:
         assert verdict(outer, lora(model)) is None

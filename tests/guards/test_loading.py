@@ -29,6 +29,7 @@ from ..roundtrip.scenes import (
     tensors,
     write,
 )
+from ..torch_build import compiles
 from .test_saving import PICKS_BY_PATH, by_transformers
 
 # of PEFT up to 0.20, for models without a name
@@ -109,6 +110,7 @@ def test_renamed_tensors(folder: Path, change: Callable[[str], str], said: str) 
     assert same(model, adapted())
 
 
+@compiles
 @pytest.mark.usefixtures("strict")
 def test_saved_from_compiled_layers(tmp_path: Path) -> None:
     """Compiled layers put their name into the file, and a model that is not compiled does not take it."""
@@ -123,6 +125,7 @@ def test_saved_from_compiled_layers(tmp_path: Path) -> None:
     assert report(lambda: again.load_adapter(tmp_path, "default")) is None
 
 
+@compiles
 @pytest.mark.usefixtures("strict")
 def test_into_a_wrapped_model(folder: Path) -> None:
     """A wrapper that is in the model by then is named; before it is put around, the file finds its place."""

@@ -36,6 +36,7 @@ from ..roundtrip.scenes import (
     moved,
     tensors,
 )
+from ..torch_build import compiles
 
 # of PEFT up to 0.20, for models without a name
 pytestmark = pytest.mark.filterwarnings("ignore:Could not find a config file")
@@ -165,6 +166,7 @@ def test_models_with_adapters_of_transformers(tmp_path: Path) -> None:
 
 
 @by_path
+@compiles
 @pytest.mark.usefixtures("strict")
 def test_the_function_itself(tmp_path: Path) -> None:
     """Scripts that call PEFT's function and write what it returns are told as well, whatever they imported it from."""
@@ -343,12 +345,11 @@ def test_a_head_that_was_reported_before(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "change",
     [
-        lambda model: compiled(model.base_model.model) and model,
-        lambda model: model,
-        lambda model: model.half(),
-        lambda model: torch.compile(model),
+        pytest.param(lambda model: compiled(model.base_model.model) and model, marks=compiles, id="compiled-layers"),
+        pytest.param(lambda model: model, id="plain"),
+        pytest.param(lambda model: model.half(), id="half"),
+        pytest.param(lambda model: torch.compile(model), marks=compiles, id="compiled"),
     ],
-    ids=["compiled-layers", "plain", "half", "compiled"],
 )
 @pytest.mark.usefixtures("strict")
 def test_quiet(tmp_path: Path, change: Callable[[Any], Any]) -> None:
