@@ -3,14 +3,17 @@
 transformers >= 5 sets ``_is_hf_initialized`` on each parameter that ``from_pretrained`` loads, and only there
 (measured: not on models built from a config; kept by ``.to``, ``resize_token_embeddings``, pickling and device maps,
 dropped everywhere by ``deepcopy``). A missing mark alone proves nothing: whatever puts another parameter in the place
-of a loaded one drops it (quanto, ``torchao.quantize_``, parametrisations, ``load_state_dict(assign=True)``). So a
-parameter counts as new only if it is plainly one as it was made and initialised, and else as unknown.
+of a loaded one drops it (quanto, ``torchao.quantize_``, parametrisations, ``load_state_dict(assign=True)``), and what
+was drawn may have been filled by hand since. So a parameter counts as new only if it is plainly one as it was made and
+initialised, and else as unknown: torch counts the writes in place, but not those through ``.data``, so that its values
+have to be such as are drawn, too. Not seen: values that are filled in through ``.data`` and look like that.
 
 Nothing here raises: models are foreign code, so each access is guarded.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -18,8 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
 _PARAMETRISED = ".parametrizations."
-# How often transformers writes to what it draws, at most (measured: 1 to 3 over tests/fit/model_zoo.py).
+# How often transformers writes to what it draws, at most, where a class does more than is usual (measured over all
+# classes that `tests.fit` builds).
 _DRAWING = 3
+_DEVIATIONS = 5  # how far from its expectation the spread of what was drawn may be
 
 
 class Found(NamedTuple):
@@ -34,6 +39,20 @@ class Found(NamedTuple):
     path: str
     parameter: Any
     module: Any
+
+
+class Known(NamedTuple):
+    """What is known of a model as a whole.
+
+    Attributes:
+        rewritten: Whether the loaded parameters have been written to since: then others may have been loaded by hand.
+        named: What ``_init_weights`` of its class names, and so may draw in a way of its own.
+        spread: The standard deviation that transformers draws weights with by default for its config.
+    """
+
+    rewritten: bool = False
+    named: frozenset[str] = frozenset()
+    spread: Optional[float] = None
 
 
 def read(thing: object, name: str) -> Any:
@@ -75,13 +94,8 @@ def is_rewritten(found: Iterable[Found]) -> bool:
     return bool(writes) and min(writes) >= 1
 
 
-def is_new(found: Found, *, rewritten: bool) -> Optional[bool]:
-    """Say whether a parameter of a model with marks is new; ``None`` if that is not known.
-
-    Args:
-        found: The parameter.
-        rewritten: Whether the loaded ones have been written to since: then this one may have been loaded by hand.
-    """
+def is_new(found: Found, known: Known) -> Optional[bool]:
+    """Say whether a parameter of a model with marks is new; ``None`` if that is not known."""
     if is_loaded(found.parameter):
         return False
     siblings = inside(found.module, "_parameters").values()
@@ -90,11 +104,35 @@ def is_new(found: Found, *, rewritten: bool) -> Optional[bool]:
         return None
     if not is_plain(found.parameter) or read(found.parameter, "is_meta") is not False:  # offloaded ones are on meta
         return None
+    plain = filter(is_plain, (found.parameter, *siblings))
+    written = all(_is_as_written(found._replace(parameter=sibling), known) for sibling in plain)
+    return True if written and not _has_learnt(found.module) and _looks_drawn(found, known) else None
+
+
+def usual_spread(config: object) -> Optional[float]:
+    """Return the standard deviation of new weights as ``PreTrainedModel._init_weights`` reads it (in 5.23)."""
+    for name in ("initializer_range", "init_std", "initializer_factor"):
+        if isinstance(spread := read(config, name), (int, float)):
+            return spread or None
+    return None
+
+
+def _is_as_written(found: Found, known: Known) -> bool:
+    """Whether a parameter was written to as often as initialisation does.
+
+    What initialisation draws, it writes in place, and a constructor of torch once: data that came from elsewhere need
+    not be written at all, and what is written again may have been loaded by hand, or trained.
+    """
     writes = _writes(found.parameter)
-    # What initialisation draws, it writes in place, and a constructor of torch once: data that came from elsewhere
-    # need not be written at all, and what is written again may have been loaded by hand, or trained.
-    most = 1 if rewritten or not _is_initialised(found.module) else _DRAWING
-    return True if 1 <= writes <= most and not _has_learnt(found.module) else None
+    if writes <= 1 or known.rewritten or not _is_initialised(found.module):
+        return writes == 1
+    # Some classes draw twice: all of a module, or what they name.
+    alike = _writes(inside(found.module, "_parameters").get("bias")) == writes
+    return writes <= _DRAWING and (alike or _is_named(found, known))
+
+
+def _is_named(found: Found, known: Known) -> bool:
+    return not known.named.isdisjoint(found.path.split(".")[:-1])
 
 
 def is_plain(parameter: object) -> bool:
@@ -130,11 +168,37 @@ def _has_learnt(module: object) -> bool:
 
     Measured on the new modules of all kinds in tests/fit/model_zoo.py.
     """
-    bias: Any = inside(module, "_parameters").get("bias")
+    return _is_initialised(module) and _is_zero(inside(module, "_parameters").get("bias"), module) is False
+
+
+def _is_zero(bias: Any, module: object) -> Optional[bool]:
+    """Whether the bias of a layer is all zeros; ``None`` where there is none, or it cannot be read."""
     # Another tensor than a plain one may be shared among ranks, and asking it would wait for them.
-    if not is_plain(bias) or inside(module, "_modules") or not _is_initialised(module):
-        return False
+    if not is_plain(bias) or inside(module, "_modules"):
+        return None
     try:
-        return bool(bias.any())
+        return not bias.any()
     except Exception:  # without data (meta), or a device that has failed
+        return None
+
+
+def _looks_drawn(found: Found, known: Known) -> bool:
+    """Whether the weights of a linear layer are such as are drawn, where no bias of zeros shows it.
+
+    Those of other modules count as such. torch draws them below a bound; transformers around zero with one spread.
+    """
+    weight: Any = inside(found.module, "_parameters").get("weight")
+    linear = read(read(sys.modules.get("torch"), "nn"), "Linear")
+    if type(found.module) is not linear or _is_zero(inside(found.module, "_parameters").get("bias"), found.module):
+        return True
+    initialised = _is_initialised(found.module)
+    if not is_plain(weight) or (initialised and (known.spread is None or _is_named(found, known))):
+        return True
+    try:
+        values = weight.detach().float()
+        if not initialised:
+            return bool(values.abs().max() <= 1.01 / math.sqrt(weight.shape[1]))  # which bfloat16 rounds to
+        spread = values.pow(2).mean().sqrt().item() / known.spread
+        return bool(abs(spread - 1) <= _DEVIATIONS / math.sqrt(2 * weight.numel()))
+    except Exception:  # without data (on meta, or shared among ranks), or a device that has failed
         return False

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from . import evidence, rule
 from .evidence import inside, is_loaded, parameters, read
 from .kinds import kinds_of
-from .source import forward_calls, forward_reads_pooled, forward_uses
+from .source import attributes_in, forward_calls, forward_reads_pooled, forward_uses
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -73,18 +73,27 @@ def _of_classifier(model: object, base: str) -> Head:
     first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
     marked = any(is_loaded(one.parameter) for one in first)
     if marked and not any(read(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
-        rewritten = evidence.is_rewritten(first)
-        weights = [_weight(one, evidence.is_new(one, rewritten=rewritten)) for one in found]
-        return Head((*weights, *_pooler(model, base, rewritten)), marked=True)
+        known = _known(model, first)
+        weights = [_weight(one, evidence.is_new(one, known)) for one in found]
+        return Head((*weights, *_pooler(model, base, known)), marked=True)
     fresh = _not_in_checkpoint(model)
     return Head(tuple(_weight(one, fresh) for one in found))
 
 
-def _pooler(model: object, base: str, rewritten: bool) -> Iterator[rule.Weight]:
+def _known(model: object, found: Sequence[evidence.Found]) -> evidence.Known:
+    """Collect what is known of a model as a whole; ``found`` is some of its parameters."""
+    return evidence.Known(
+        rewritten=evidence.is_rewritten(found),
+        named=attributes_in(type(model), "_init_weights"),
+        spread=evidence.usual_spread(read(model, "config")),
+    )
+
+
+def _pooler(model: object, base: str, known: evidence.Known) -> Iterator[rule.Weight]:
     """Yield the parameters of a new pooler in the base model whose output ``forward`` takes."""
     pooler = inside(inside(model, "_modules")[base], "_modules").get(_POOLER)
     found = list(parameters(pooler, f"{base}.{_POOLER}"))
-    if found and _all_new(found, rewritten) and forward_reads_pooled(model, base):
+    if found and _all_new(found, known) and forward_reads_pooled(model, base):
         yield from (_weight(one, True, unit=f"{base}.{_POOLER}") for one in found)
 
 
@@ -94,7 +103,7 @@ def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
     seen = [one for found in first.values() for one in found]
     if not any(is_loaded(one.parameter) for one in seen):
         return Head()
-    rewritten = evidence.is_rewritten(seen)
+    known = _known(model, seen)
     weights: list[rule.Weight] = []
     embeddings: list[rule.Weight] = []
     for name, child in children.items():
@@ -102,7 +111,7 @@ def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
             continue
         found = list(parameters(child, name))
         trained = all(read(one.parameter, "requires_grad") is True for one in found)
-        if found and trained and _all_new(found, rewritten) and _counts(model, name, found, kinds):
+        if found and trained and _all_new(found, known) and _counts(model, name, found, kinds):
             (embeddings if _is_embedding(model, found) else weights).extend(_weight(one, True) for one in found)
     return Head((*weights, *embeddings) if weights else (), marked=True, beside=True)
 
@@ -170,8 +179,8 @@ def _may_be_missing(model: object, found: Sequence[evidence.Found]) -> bool:
         return True
 
 
-def _all_new(found: Sequence[evidence.Found], rewritten: bool) -> bool:
-    return all(evidence.is_new(one, rewritten=rewritten) for one in found)
+def _all_new(found: Sequence[evidence.Found], known: evidence.Known) -> bool:
+    return all(evidence.is_new(one, known) for one in found)
 
 
 def _weight(found: evidence.Found, fresh: Optional[bool], unit: str = "") -> rule.Weight:

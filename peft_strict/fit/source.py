@@ -43,6 +43,19 @@ def definition_of(function: Any) -> Optional[ast.FunctionDef]:
     return body[0] if body and isinstance(body[0], ast.FunctionDef) else None
 
 
+def attributes_in(cls: type, method: str) -> frozenset[str]:
+    """Return all attributes that the definitions of a method name, in a class and those it derives from."""
+    functions = [plain(vars(base)[method]) for base in cls.__mro__ if method in vars(base)]
+    return frozenset().union(*(_attributes_of(function) for function in functions if function is not None))
+
+
+@functools.lru_cache(maxsize=64)
+def _attributes_of(function: Any) -> frozenset[str]:
+    definition = definition_of(function)
+    nodes = ast.walk(definition) if definition is not None else ()
+    return frozenset(node.attr for node in nodes if isinstance(node, ast.Attribute))
+
+
 def path_of(node: ast.AST) -> tuple[str, ...]:
     """Return the names after ``self`` in ``self.model.decoder``; empty for anything else."""
     names: list[str] = []

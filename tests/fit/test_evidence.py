@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 import types
 from typing import Any, Callable
 
@@ -26,7 +27,7 @@ pytestmark = [
 CLASSIFIERS = ("bert_seq", "roberta_seq", "distil_seq", "deberta_seq", "electra_seq", "modernbert_seq", "bert_tok")
 HEADS = {
     **dict.fromkeys(CLASSIFIERS, "classifier"),
-    **dict.fromkeys(("llama_seq", "llama_tok"), "score"),
+    **dict.fromkeys(("llama_seq", "llama_tok", "gpt2_seq"), "score"),
     **dict.fromkeys(("bert_qa", "electra_qa", "llama_qa"), "qa_outputs"),
 }
 
@@ -114,24 +115,90 @@ def _trained(model: nn.Module, name: str) -> None:
         optimizer.step()
 
 
-@pytest.mark.parametrize(
-    "change", [_by_hand, _assigned_from_file, _whole_by_hand, _trained], ids=lambda change: change.__name__.strip("_")
+def _copied(model: nn.Module, name: str) -> None:
+    """The weights alone, as where a classifier starts with a prototype of each class."""
+    with torch.no_grad():
+        for layer in _linear(getattr(model, name)):
+            layer.weight.copy_(torch.randn_like(layer.weight))
+
+
+def _copied_into_data(model: nn.Module, name: str) -> None:
+    for key, value in _other(model, name).items():
+        getattr(model, name).get_parameter(key).data.copy_(value)
+
+
+def _given_as_data(model: nn.Module, name: str) -> None:
+    for key, value in _other(model, name).items():
+        getattr(model, name).get_parameter(key).data = value
+
+
+FILLING = (
+    _by_hand,
+    _copied,
+    _copied_into_data,
+    _given_as_data,
+    _assigned_from_file,
+    _whole_by_hand,
+    _trained,
 )
-@pytest.mark.parametrize("name", ["bert_seq", "roberta_seq", "bert_tok", "bert_qa"])
+
+
+@pytest.mark.parametrize("change", FILLING, ids=lambda change: change.__name__.strip("_"))
+@pytest.mark.parametrize("name", ["bert_seq", "roberta_seq", "bert_tok", "bert_qa", "llama_seq", "gpt2_seq"])
 def test_filled_by_hand(name: str, change: Callable[[nn.Module, str], None]) -> None:
-    """A new head that has been loaded by hand or trained since is not known to be new."""
+    """A new head that has been loaded by hand or trained since is not known to be new, with biases or without."""
     model = zoo._load(name, own=False, seed=1)
+    assert verdict(model, lora(model)) is not None
     change(model, HEADS[name])
-    assert verdict(model, lora(model, modules_to_save=["pooler"])) is None
+    assert verdict(model, lora(model)) is None
 
 
-@pytest.mark.parametrize("name", ["llama_seq", "t5_seq"])
-def test_filled_as_a_whole(name: str) -> None:
-    """So it is with a head without biases, where the whole model has been written to."""
-    model = zoo._load(name, own=False, seed=1)
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("change", FILLING, ids=lambda change: change.__name__.strip("_"))
+def test_hung_and_filled_by_hand(change: Callable[[nn.Module, str], None], bias: bool) -> None:
+    """So it is with a head that was hung onto a loaded model."""
+    model = zoo._load("llama_lm", own=False, seed=1)
+    model.score = nn.Linear(32, 2, bias=bias)
+    assert verdict(model, lora(model, "CAUSAL_LM")) is not None
+    change(model, "score")
+    assert verdict(model, lora(model, "CAUSAL_LM")) is None
+
+
+def test_filled_as_a_whole() -> None:
+    """So it is with a head that its class draws in a way of its own, where the whole model has been written to."""
+    model = zoo._load("t5_seq", own=False, seed=1)
     assert verdict(model, lora(model)) is not None
     _whole_by_hand(model, "")
     assert verdict(model, lora(model)) is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_drawn(dtype: torch.dtype, seed: int) -> None:
+    """Whatever the seed and the type, what was drawn looks so; of one row or many, and with zeros for biases."""
+    folder = zoo.checkpoint("llama_seq")
+    for labels in (1, 50):
+        torch.manual_seed(seed)
+        model = transformers.LlamaForSequenceClassification.from_pretrained(folder, num_labels=labels, dtype=dtype)
+        assert verdict(model, lora(model)) is not None
+        model = transformers.LlamaForCausalLM.from_pretrained(folder, dtype=dtype)
+        for bias in (False, True):
+            model.score = nn.Linear(32, labels, bias=bias, dtype=dtype)
+            assert verdict(model, lora(model, "CAUSAL_LM")) is not None
+        model.score.weight.data.normal_()
+        model.score.bias.data.zero_()
+        assert verdict(model, lora(model, "CAUSAL_LM")) is not None
+
+
+def test_drawn_twice() -> None:
+    """Where a class draws its head in a way of its own, more writes are its own."""
+    config = transformers.CLIPConfig(**zoo.CLIP, num_labels=3)
+    with tempfile.TemporaryDirectory() as folder:
+        transformers.CLIPModel(config).save_pretrained(folder)
+        model = transformers.CLIPForImageClassification.from_pretrained(folder, num_labels=3)
+    assert model.classifier.weight._version == 2
+    assert model.classifier.bias._version == 1
+    assert verdict(model, lora(model, target_modules=["q_proj"])) is not None
 
 
 def test_a_head_trained_alone() -> None:
@@ -159,19 +226,19 @@ def _found(parameter: Any, module: Any = None, path: str = "head.weight") -> evi
 def test_is_new() -> None:
     """A mark means loaded; a plain parameter without one, written in place, is new; all else is unknown."""
     layer = nn.Linear(2, 2)
-    assert evidence.is_new(_found(layer.weight, layer), rewritten=False) is True
-    assert evidence.is_new(_found(layer.weight, layer, "a.parametrizations.weight.original"), rewritten=False) is None
-    assert evidence.is_new(_found(nn.Parameter(torch.zeros(2)), layer), rewritten=False) is None
-    assert evidence.is_new(_found(layer.weight.data, layer), rewritten=False) is None
+    assert evidence.is_new(_found(layer.weight, layer), evidence.Known()) is True
+    assert evidence.is_new(_found(layer.weight, layer, "a.parametrizations.weight.original"), evidence.Known()) is None
+    assert evidence.is_new(_found(nn.Parameter(torch.zeros(2)), layer), evidence.Known()) is None
+    assert evidence.is_new(_found(layer.weight.data, layer), evidence.Known()) is None
     whole = nn.Linear(2, 2)
     whole.weight = nn.Parameter(torch.zeros(2, 2, dtype=torch.int8), requires_grad=False)
-    assert evidence.is_new(_found(whole.weight, whole), rewritten=False) is None
+    assert evidence.is_new(_found(whole.weight, whole), evidence.Known()) is None
     layer.bias._is_hf_initialized = True  # type: ignore[attr-defined]
-    assert evidence.is_new(_found(layer.bias, layer), rewritten=False) is False
-    assert evidence.is_new(_found(layer.weight, layer), rewritten=False) is None
+    assert evidence.is_new(_found(layer.bias, layer), evidence.Known()) is False
+    assert evidence.is_new(_found(layer.weight, layer), evidence.Known()) is None
     with torch.inference_mode():
         uncounted = nn.Linear(2, 2)
-    assert evidence.is_new(_found(uncounted.weight, uncounted), rewritten=False) is None
+    assert evidence.is_new(_found(uncounted.weight, uncounted), evidence.Known()) is None
 
 
 def test_is_rewritten() -> None:
