@@ -40,12 +40,12 @@ def main(is_strict: bool) -> None:
 
 
 def _tried(is_strict: bool) -> dict[str, Any]:
-    import peft_strict
+    from ..switch.activation import disable, enable, status
 
     if is_strict:
-        peft_strict.enable()
+        enable()
     else:
-        peft_strict.disable()
+        disable()
     import peft
     from peft.mapping import PEFT_TYPE_TO_CONFIG_MAPPING
 
@@ -53,7 +53,7 @@ def _tried(is_strict: bool) -> dict[str, Any]:
     return {
         "classes": {cls.__name__: outcome(partial(cls, task_type=TYPO)) for cls in classes},
         "ways": {name: outcome(way) for name, way in _ways(peft).items()},
-        "status": repr(peft_strict.status()),
+        "status": repr(status()),
     }
 
 

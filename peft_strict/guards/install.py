@@ -15,8 +15,8 @@ from .watch import Watch
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from .._standby import State
     from ..releases.live import Release
+    from .state import State
 
 # Who has patches to place: each is asked for its places with the watch of one PEFT, at every start, look and undo. The
 # owner of a place is a class or module of PEFT, or of a library that is imported already.

@@ -11,8 +11,8 @@ from ..releases.live import added_modules
 from . import frames, report
 
 if TYPE_CHECKING:
-    from .._standby import State
     from ..releases.live import Release
+    from .state import State
 
 _CHANGED = "The adapter is in the model by now: load the model anew before you go on"
 

@@ -30,9 +30,9 @@ from .naming import NameLook
 from .suspension import is_suspended
 
 if TYPE_CHECKING:
-    from .._standby import State
     from ..fit.rule import Misfit
     from ..releases.live import Release
+    from .state import State
 
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
 

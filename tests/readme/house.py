@@ -16,7 +16,7 @@ _GROUND = "What a start of Python loads, with the import hook; what all wings sh
 def markdown() -> str:
     """Return the README's table: each wing, from the roof to the ground, what is in it, and its rooms."""
     lines = ["| wing | what is in it | rooms |", "|---|---|---|"]
-    for wing in filter(None, FLOORS):
+    for wing in (floor for floor in FLOORS if not floor.startswith("_")):
         rooms = sorted(path.stem for path in (PACKAGE / wing).glob("*.py") if path.stem != "__init__")
         lines.append(f"| `{wing}/` | {_says(PACKAGE / wing / '__init__.py')} | {_listed(rooms)} |")
     ground = sorted(path.stem for path in PACKAGE.glob("_*.py") if path.stem not in ("__init__", "__main__"))
