@@ -15,7 +15,7 @@ from ..values.suggest import hint
 from . import adapter_files, adapter_weights, check_fields
 from .check_report import UNUSABLE, Finding, Outcome, document, lines
 from .console import Progress, complain, report, shown
-from .json_members import Member, NotAnObjectError, line_of, top_level_members, top_level_values
+from .json_members import Member, NotAnObjectError, line_of, member_at, top_level_values
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -74,7 +74,7 @@ class _Checker:
         self.files += 1
         task_type, written = values.get("task_type"), False
         for finding in self._findings(path, values):
-            member = top_level_members(text)[finding.key]
+            member = member_at(text, *finding.key.split("."))
             finding = finding._replace(line=line_of(text, member.start))
             if self._fix and finding.fixable:
                 finding = self._mend(finding, loaded, text, member)

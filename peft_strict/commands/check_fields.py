@@ -18,7 +18,7 @@ _DOUBT = "the file was saved by a newer PEFT than the installed one"
 
 
 def find(path: str, config: Mapping[str, object], known: SourceFields) -> Iterator[Finding]:
-    """Yield what is wrong in a config, in the order of its file.
+    """Yield what is wrong in a config, in the order of its file, and then in the configs inside of it.
 
     What is mended is a plain yes or no that is written as a text for a bool: nothing else is sure to be meant.
 
@@ -27,8 +27,19 @@ def find(path: str, config: Mapping[str, object], known: SourceFields) -> Iterat
         config: What is in it.
         known: The fields of the installed PEFT.
     """
-    kinds = known.of_method(config.get("peft_type"))
+    method = config.get("peft_type")
+    parts = known.parts_of_method(method)
     doubt = _DOUBT if is_newer(config.get("peft_version"), known.version) else ""
+    yield from _find(path, "", config, known.of_method(method), doubt)
+    for name, kinds in parts.items():
+        part = config.get(name)
+        if isinstance(part, dict):
+            yield from _find(path, f"{name}.", part, kinds, doubt)
+
+
+def _find(
+    path: str, before: str, config: Mapping[str, object], kinds: Mapping[str, Kind], doubt: str
+) -> Iterator[Finding]:
     for key, value in config.items():
         kind = kinds.get(key) if value is None or isinstance(value, str) else None
         if kind is None:
@@ -39,7 +50,7 @@ def find(path: str, config: Mapping[str, object], known: SourceFields) -> Iterat
         lost = finding.lost.replace("None", "null", 1) if value is None else finding.lost
         advice = f"{lost[0].upper()}{lost[1:]}. {_write(key, kind, finding.suggestion, finding.fix)}"
         fixable = kind.form == SWITCH and plain(value) is not None
-        yield Finding(path, 0, key, value, finding.suggestion, advice, fixable, fixed=False)
+        yield Finding(path, 0, f"{before}{key}", value, finding.suggestion, advice, fixable, fixed=False)
 
 
 def _write(key: str, kind: Kind, suggestion: object, fix: str) -> str:

@@ -24,7 +24,7 @@ class Finding(NamedTuple):
     Attributes:
         file: The path, as it was given or found.
         line: The line of the value.
-        key: ``"task_type"``, ``"peft_type"``, or another field.
+        key: ``"task_type"``, ``"peft_type"``, or another field; ``"eva_config.whiten"`` in a config inside of it.
         value: What stands there.
         suggestion: The task type, or the value, that was meant, or ``None``.
         advice: What to do, as a sentence.

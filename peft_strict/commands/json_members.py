@@ -54,14 +54,26 @@ def top_level_members(text: str) -> dict[str, Member]:
     return dict(_members(text))
 
 
+def member_at(text: str, first: str, *inner: str) -> Member:
+    """Return the member that the names lead to, from one object into the next.
+
+    Raises:
+        KeyError: if there is none of one of the names; else as `top_level_members`.
+    """
+    member = top_level_members(text)[first]
+    for name in inner:
+        member = dict(_members(text, member.start))[name]
+    return member
+
+
 def line_of(text: str, index: int) -> int:
     """Return the line that a character stands on, from 1."""
     return len(_LINE_END.findall(text, 0, index)) + 1
 
 
-def _members(text: str) -> Iterator[tuple[str, Member]]:
-    """Walk the outermost object of a text that is known to be one."""
-    here = _skip(text, _skip(text, 0) + 1)
+def _members(text: str, start: int = 0) -> Iterator[tuple[str, Member]]:
+    """Walk the object that is known to start there."""
+    here = _skip(text, _skip(text, start) + 1)
     while text[here] != "}":
         name, here = _decode(text, here)
         start = _skip(text, _skip(text, here) + 1)  # behind the colon

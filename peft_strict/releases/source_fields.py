@@ -50,6 +50,7 @@ class SourceFields:
         self._folders = folders
         self._doubt = UNKNOWN if is_newer(version, NEWEST) else ""
         self._known: dict[str, dict[str, Kind]] = {}
+        self._parts: dict[str, dict[str, dict[str, Kind]]] = {}
         self._homes: Optional[dict[str, str]] = None
         self._methods: dict[str, str] = {}
 
@@ -66,6 +67,23 @@ class SourceFields:
             name = self._methods.get(method)
             self._known[method] = dict(self._kinds(name)) if name is not None else {}
         return self._known[method]
+
+    def parts_of_method(self, method: object) -> dict[str, dict[str, Kind]]:
+        """Return the same of the configs inside of that config (``eva_config``), by the field that holds one."""
+        if not isinstance(method, str) or not self.of_method(method):
+            return {}
+        if method not in self._parts:
+            found = {}
+            for name, statement in self._statements(self._methods[method]).items():
+                classes = [each for part in _parts(statement.annotation) if self._is_part(each := _named(part)[0])]
+                if len(classes) == 1:
+                    found[name] = dict(self._kinds(classes[0]))
+            self._parts[method] = found
+        return self._parts[method]
+
+    def _is_part(self, name: str) -> bool:
+        known = self._class(name)
+        return known is not None and bool(known.fields)
 
     def _indexed(self) -> tuple[dict[str, str], dict[str, str]]:
         """Return which file each class is in, and the class of each method."""

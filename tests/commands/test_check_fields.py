@@ -52,6 +52,45 @@ def test_wrong(field: str, value: object, advice: str, fixable: bool, suggestion
     assert advice in finding.advice
 
 
+PARTS: list[tuple[str, dict[str, object], str, str, bool]] = [
+    ("eva_config", {"rho": 2.0, "whiten": "False"}, "whiten", 'Write "whiten": false.', True),
+    ("lora_ga_config", {"scale": "stabel", "direction": "ArB2r"}, "scale", 'Write "scale": "stable".', False),
+    ("corda_config", {"corda_method": "kmp"}, "corda_method", 'Write "corda_method": "kpm".', False),
+    ("velora_config", {"init_type": None}, "init_type", "Null is not one of its values", False),
+    ("runtime_config", {"ephemeral_gpu_offload": "no"}, "ephemeral_gpu_offload", 'offload": false.', True),
+]
+
+
+@pytest.mark.parametrize(("field", "part", "inner", "advice", "fixable"), PARTS, ids=lambda each: str(each)[:14])
+def test_a_config_inside_of_a_config(
+    field: str, part: dict[str, object], inner: str, advice: str, fixable: bool
+) -> None:
+    """The configs inside of a config are judged as well, each by its own fields."""
+    (finding,) = found(**{field: part})
+    assert (finding.key, finding.value, finding.fixable) == (f"{field}.{inner}", part[inner], fixable)
+    assert advice in finding.advice
+    assert found(**{field: {inner: "brand", "brand": "False"}}, peft_type="VERA") == []
+
+
+@pytest.mark.parametrize("part", [{"whiten": True, "rho": "x", "brand": "False"}, {}, [], "False", None])
+def test_right_configs_inside(part: object) -> None:
+    """Right values are quiet, and so are fields that this PEFT does not have, and what is no config."""
+    assert found(eva_config=part, kasa_config=part, loftq_config=part) == []
+
+
+def test_fix_inside(tmp_path: Path) -> None:
+    """``--fix`` mends a switch in a config inside of another, and keeps every other byte."""
+    text = '{"whiten": 1, "peft_type": "LORA",\n "eva_config": {"rho":2.0,\n  "whiten" : "False"}}\n'
+    file = adapter(tmp_path, text.encode())
+    report = check("--fix", file)
+    assert report.stdout.splitlines()[-3:] == [
+        f"{file}:3: eva_config.whiten 'False'",
+        "  fixed: false",
+        "1 file checked, 1 fixed, 0 wrong.",
+    ]
+    assert file.read_text() == text.replace('"False"', "false")
+
+
 def test_right() -> None:
     """Right values, and fields that this PEFT does not have, are not told."""
     assert found(**RIGHT) == []

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from peft_strict.commands.json_members import NotAnObjectError, line_of, top_level_members
+from peft_strict.commands.json_members import NotAnObjectError, line_of, member_at, top_level_members
 
 SPACE = st.text(alphabet=" \t\r\n", max_size=3)
 VALUES = st.recursive(
@@ -48,6 +48,17 @@ def test_a_value_can_be_replaced_where_it_stands(text: str, new: str) -> None:
     for name, member in top_level_members(text).items():
         changed = text[: member.start] + new + text[member.end :]
         assert json.loads(changed) == {**json.loads(text), name: json.loads(new)}
+
+
+@given(objects(), objects())
+def test_a_value_inside_of_a_value(text: str, around: str) -> None:
+    """The names lead from one object into the next, and what stands there can be replaced."""
+    whole = f'{around.rstrip()[:-1]}{", " if json.loads(around) else ""}"part" : {text} }}'
+    for name, value in json.loads(text).items():
+        member = member_at(whole, "part", name)
+        assert member.value == value
+        changed = json.loads(whole[: member.start] + "null" + whole[member.end :])
+        assert changed == {**json.loads(whole), "part": {**json.loads(text), name: None}}
 
 
 @pytest.mark.parametrize("text", ["[]", "null", "3", '"{}"', "NaN"])

@@ -162,6 +162,11 @@ def apart() -> tuple[list[str], int]:
     for cls in registered_classes():
         live = fields_of(cls, peft.__version__)
         method = str(getattr(made(cls) if not said(lambda cls=cls: made(cls)) else None, "peft_type", None) or "")
+        for name, kinds in source.parts_of_method(method.rpartition(".")[2]).items():
+            hint = typing.get_type_hints(cls)[name]
+            part = next(each for each in typing.get_args(hint) or (hint,) if dataclasses.is_dataclass(each))
+            if kinds != fields_of(part, peft.__version__):
+                wrong.append(f"{cls.__name__}.{name}: {kinds}")
         for name, kind in source.of_method(method.rpartition(".")[2]).items():
             alike += live.get(name) == kind
             if live.get(name) != kind:

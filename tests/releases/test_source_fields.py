@@ -24,6 +24,12 @@ class Other:
     pass
 
 @dataclass
+class Part:
+    way: Literal["in", "out"] = "in"
+    quick: bool = False
+    size: int = 1
+
+@dataclass
 class Base:
     flag: bool = field(default=False, metadata={"help": "a flag"})
     names: Optional[list[str]] = None
@@ -37,6 +43,7 @@ class MadeConfig(Base):
     five: bool | Literal["x"] = True
     six: Optional[Other] = None
     seven: int = 1
+    part: Optional[Part] = None
     eight: Unknown = None
     bias: str = field(default="none", metadata={"help": "'none', 'all' " "or 'made_only'"})
     names: bool = False
@@ -68,6 +75,18 @@ def test_annotations(tmp_path: Path) -> None:
         "bias": (TEXTS, ("none", "all", "made_only"), False, False),
     }
     assert (kinds["flag"].default, kinds["two"].default, kinds["one"].doubt) == (False, "ONE", "")
+
+
+def test_parts(tmp_path: Path) -> None:
+    """A field that holds a config of PEFT's has that one's fields; one that holds a class without fields has none."""
+    peft = peft_of(tmp_path)
+    parts = peft.parts_of_method("MADE")
+    assert {name: (kind.form, kind.texts) for name, kind in parts.pop("part").items()} == {
+        "way": (TEXTS, ("in", "out")),
+        "quick": (SWITCH, ()),
+    }
+    assert parts == {}
+    assert [peft.parts_of_method(method) for method in ("GONE", "NEW", None)] == [{}, {}, {}]
 
 
 def test_methods(tmp_path: Path) -> None:
