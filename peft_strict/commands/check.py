@@ -14,7 +14,7 @@ from ..values.rule import method_of, misplaced
 from ..values.suggest import hint
 from . import adapter_files, adapter_weights, check_fields
 from .check_report import UNUSABLE, Finding, Outcome, document, lines
-from .console import Progress, complain, report, shown
+from .console import Progress, complain, shown, write_out
 from .json_members import Member, NotAnObjectError, line_of, member_at, top_level_values
 
 if TYPE_CHECKING:
@@ -206,5 +206,5 @@ def run(paths: Sequence[str], *, fix: bool, values: bool, as_json: bool) -> int:
     outcome = Outcome(
         peft, fix, checker.files, checker.findings, checker.weights, checker.statements, checker.problems
     )
-    written = report(json.dumps(document(outcome), indent=2) if as_json else "\n".join(lines(outcome)))
+    written = write_out(json.dumps(document(outcome), indent=2) if as_json else "\n".join(lines(outcome)))
     return outcome.exit_code if written else UNUSABLE

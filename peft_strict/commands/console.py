@@ -22,7 +22,7 @@ def complain(message: str) -> None:
     say(f"peft-strict: {message}")
 
 
-def report(text: str) -> bool:
+def write_out(text: str) -> bool:
     """Write a report to stdout, and say whether that went well; if not, a complaint has told why.
 
     A reader that went away (``| head``) has read enough: that is well.

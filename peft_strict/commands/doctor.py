@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Optional
 from .. import _standby
 from ..switch import wiring
 from . import probe
-from .console import Progress, complain, report, shown
+from .console import Progress, complain, shown, write_out
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,7 +32,7 @@ def run(*, as_json: bool) -> int:
     """
     plain, strict = _probes()
     findings = _findings(plain, strict)
-    written = report(json.dumps(findings, indent=2) if as_json else "\n".join(_lines(findings)))
+    written = write_out(json.dumps(findings, indent=2) if as_json else "\n".join(_lines(findings)))
     if findings["error"]:
         complain(f"PEFT cannot be imported: {findings['error']}")
     return int(findings["exit_code"]) if written else 2

@@ -13,7 +13,7 @@ from . import rule
 from .evidence import read
 from .forward import collides, forward_of, parameters_of
 from .heads import Head, also_reached, has_module, head_of
-from .kinds import auto_class, kinds_of
+from .kinds import auto_class, kinds_of, library_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -143,10 +143,6 @@ def _names(cls: type) -> set[str]:
     return {base.__name__ for base in cls.__mro__}
 
 
-def _package(thing: object) -> str:
-    return str(read(thing, "__module__")).partition(".")[0]
-
-
 def _keeps_out(model: object) -> str:
     """Return how to keep modules out of quantisation where the model is loaded, as far as its config tells."""
     config = read(read(model, "config"), "quantization_config")
@@ -160,7 +156,7 @@ def _saves_as_peft(wrapper: Optional[type], config: object) -> bool:
     Not so for a user's subclass of ``PeftModel``, which may do either by itself, and for X-LoRA, which loads adapters
     that may bring the head.
     """
-    return (wrapper is None or _package(wrapper) == "peft") and _text(read(config, "peft_type")) != "XLORA"
+    return (wrapper is None or library_of(wrapper) == "peft") and _text(read(config, "peft_type")) != "XLORA"
 
 
 def _listed(config: object) -> tuple[str, ...]:
@@ -208,7 +204,7 @@ def _passed(wrapper: Optional[type], model: object, config: object) -> tuple[str
     They are the named parameters of its own ``forward``, with these exceptions; tests/fit/test_facts.py measures it.
     """
     forward = read(wrapper, "forward")
-    if wrapper is None or _package(forward) != "peft":
+    if wrapper is None or library_of(forward) != "peft":
         return ()
     never = {"self", "task_ids", "token_type_ids", "position_ids"}
     if _is_prompt_learning(config):

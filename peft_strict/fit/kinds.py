@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from . import rule
+from .evidence import read
 
 if TYPE_CHECKING:
     import types
@@ -75,11 +76,11 @@ def kinds_of(cls: type) -> tuple[frozenset[str], bool]:
     (``transformers_modules``) has no kind of its own, although loading it through an ``AutoModel`` registers it.
     """
     registries = _registries()
-    if registries is None or "transformers" not in map(_package, cls.__mro__):
+    if registries is None or "transformers" not in map(library_of, cls.__mro__):
         return frozenset(), False
     registered = _registered(registries)
     for base in cls.__mro__:
-        if _package(base) != "transformers_modules":
+        if library_of(base) != "transformers_modules":
             kinds = registries.by_name.get(base.__name__, frozenset()) | registered.get(base, frozenset())
             if kinds:
                 return (kinds - {rule.HEADLESS}) or kinds, base is cls
@@ -107,8 +108,9 @@ def auto_class(config: object, kinds: Iterable[str]) -> Optional[str]:
     return None
 
 
-def _package(cls: type) -> str:
-    return str(cls.__module__).partition(".")[0]
+def library_of(thing: object) -> str:
+    """Return the name of the outermost package that a class or function says it is of."""
+    return str(read(thing, "__module__")).partition(".")[0]
 
 
 def _registries() -> Optional[_Registries]:
@@ -119,11 +121,11 @@ def _registries() -> Optional[_Registries]:
         return None
     cached = _cache
     if cached is None or cached.module is not module or cached.size != sum(len(table) for _, table in cached.tables):
-        _cache = cached = _read(module)
+        _cache = cached = _gathered(module)
     return cached
 
 
-def _read(module: types.ModuleType) -> _Registries:
+def _gathered(module: types.ModuleType) -> _Registries:
     named = [
         (kind, value)
         for name, value in list(vars(module).items())

@@ -31,7 +31,7 @@ from .names import (
     dead,
     nearest,
 )
-from .unknown import Report, Unknown, report
+from .unknown import Misnamed, Unknown, in_words
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -138,7 +138,7 @@ def rewritten(look: Look, fields: Collection[str] = FIELDS) -> dict[str, Any]:
     return changed
 
 
-def after(look: Look, *, adds: Collection[str], of_head: bool = False) -> Optional[Report]:
+def after(look: Look, *, adds: Collection[str], of_head: bool = False) -> Optional[Misnamed]:
     """Say what is lost, now that PEFT has accepted the config.
 
     Args:
@@ -165,7 +165,7 @@ def after(look: Look, *, adds: Collection[str], of_head: bool = False) -> Option
         for field, entries in look.lists.items()
     }
     names = {"model_class": type(look.model).__name__, "config_class": type(look.config).__name__}
-    return report(unknown, lists, **names)
+    return in_words(unknown, lists, **names)
 
 
 def _is_told(look: Look, each: Unknown) -> bool:

@@ -166,7 +166,7 @@ def judge(facts: Facts) -> Optional[Misfit]:
     for code, rule in _RULES:
         loss = rule(facts)
         if loss:
-            return _report(code, loss, facts)
+            return _misfit(code, loss, facts)
     return None
 
 
@@ -296,7 +296,7 @@ def _known_new(facts: Facts) -> bool:
     return facts.marked or all(weight.fresh is not None for weight in facts.head)
 
 
-def _report(code: str, loss: str, facts: Facts) -> Misfit:
+def _misfit(code: str, loss: str, facts: Facts) -> Misfit:
     fix = _fix(code, facts)
     if code in ("M2", "H1", "H2"):
         fix = _unquantised(fix, facts)

@@ -34,8 +34,8 @@ class Unknown(NamedTuple):
     near: Optional[Near]
 
 
-class Report(NamedTuple):
-    """One report, for all entries of one config.
+class Misnamed(NamedTuple):
+    """What is said of all entries of one config that name nothing.
 
     Attributes:
         code: ``"N1"`` or ``"N2"``.
@@ -48,9 +48,9 @@ class Report(NamedTuple):
     fix: str
 
 
-def report(
+def in_words(
     unknown: Sequence[Unknown], lists: Mapping[str, Sequence[str]], *, model_class: str, config_class: str
-) -> Report:
+) -> Misnamed:
     """Put the entries of a config that name nothing into words.
 
     Args:
@@ -69,7 +69,7 @@ def report(
     if nameless:
         lines.append(f"Leave {_listing(nameless)} out, or write the name that this model has for it")
     lines.append(f"Write {fix}")
-    return Report(code, "\n  ".join(lines), fix)
+    return Misnamed(code, "\n  ".join(lines), fix)
 
 
 def _loss(unknown: Sequence[Unknown]) -> str:

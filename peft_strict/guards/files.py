@@ -29,7 +29,7 @@ def places(watch: Watch) -> Iterator[Place]:
     ):
         if owner is not None:
             yield Place(owner, name, wrapping(_loading))
-    yield Place(release.config_base, "from_json_file", wrapping(_read))
+    yield Place(release.config_base, "from_json_file", wrapping(_noting))
 
 
 def _loading(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -46,7 +46,7 @@ def _loading(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[s
             reading.files.reset(token)
 
 
-def _read(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+def _noting(wrapped: Any, _instance: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
     """Wraps ``from_json_file``."""
     found = wrapped(*args, **kwargs)
     known, path = reading.files.get(), str(args[0] if args else kwargs.get("path_json_file"))

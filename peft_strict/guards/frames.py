@@ -64,7 +64,7 @@ def users_frame(release: Release) -> Optional[types.FrameType]:
     frame: Optional[types.FrameType] = sys._getframe(1)
     installed = last = stand_ins = None
     while frame is not None:
-        if _is_named(frame) and not _is_pythons(frame.f_code.co_filename):
+        if _may_be_the_users(frame) and not _is_pythons(frame.f_code.co_filename):
             if stand_ins is None:
                 stand_ins = set(_stand_ins(release))
             if frame.f_code not in stand_ins:
@@ -84,7 +84,7 @@ def is_loading() -> bool:
         if package_of(frame) in _LOADERS and frame.f_code.co_name.startswith(("load_", "from_pretrained")):
             return True
         file = frame.f_code.co_filename
-        if _is_named(frame) and not _is_pythons(file) and not _is_installed(file):
+        if _may_be_the_users(frame) and not _is_pythons(file) and not _is_installed(file):
             return False
         frame = frame.f_back
     return False
@@ -114,8 +114,8 @@ def package_of(frame: types.FrameType) -> str:
     return module_of(frame).partition(".")[0]
 
 
-def _is_named(frame: types.FrameType) -> bool:
-    """Whether this is code that somebody may have written and that no name tells to be a library's.
+def _may_be_the_users(frame: types.FrameType) -> bool:
+    """Whether somebody may have written this code, and no name tells that it is a library's.
 
     Not what was made of a string for no module, as attrs makes functions; nor an ``__init__`` by `dataclasses`, which
     runs in the globals of the user's own module.

@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from . import wrappers
-from .loss import Loss, count, listing, report
+from .loss import Loss, count, in_words, listing
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,12 +72,12 @@ def judge(facts: Loaded) -> Sequence[Loss]:
             f"{len(facts.unplaced)} of the {count(facts.given, 'tensor')}{of_file} {verb} no place in the model "
             f"({listing(facts.unplaced)}){_because(facts)}{empty}."
         )
-        return [report("R1", where, what, _cure(facts), facts.unplaced, said=facts.said or facts.told)]
+        return [in_words("R1", where, what, _cure(facts), facts.unplaced, said=facts.said or facts.told)]
     if facts.unfilled:
         holding = f", as {facts.source or 'what was given'} holds no tensor" if not facts.given else ""
         what = f"{_keeping(facts)}{holding} ({listing(facts.unfilled)})."
         said = facts.said or facts.missing_said
-        return [report("R2", where, what, _SAVE_AGAIN, facts.unfilled, said=said)]
+        return [in_words("R2", where, what, _SAVE_AGAIN, facts.unfilled, said=said)]
     return []
 
 

@@ -1,4 +1,4 @@
-"""One report of the looks at save and at load, and the words that they share."""
+"""What a save or a load loses, and the words that they share."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ class Loss(NamedTuple):
     said: bool = False
 
 
-def report(code: str, where: str, what: str, fix: str, keys: Sequence[str], *, said: bool = False) -> Loss:
-    """Put a report together.
+def in_words(code: str, where: str, what: str, fix: str, keys: Sequence[str], *, said: bool = False) -> Loss:
+    """Put a loss into words.
 
     Args:
         code: The rule.

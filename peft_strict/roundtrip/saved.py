@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from . import wrappers
-from .loss import Loss, count, listing, report
+from .loss import Loss, count, in_words, listing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,27 +67,27 @@ def _losses(facts: Saved) -> Iterator[Loss]:
     where = f"{facts.model_class}, adapter {facts.adapter!r}"
     if not facts.written:
         if facts.unloaded:
-            yield report("K1", where, _UNLOADED, _KEEP_RESULT, ())
+            yield in_words("K1", where, _UNLOADED, _KEEP_RESULT, ())
         elif facts.expected and not (facts.passed == 0 and facts.sharded):  # transformers writes it as a stand-in
             what = f"none of its {count(len(facts.expected), 'tensor')} will be in the file{_because(facts)}."
-            yield report("K1", where, what, _cure(facts), facts.expected)
+            yield in_words("K1", where, what, _cure(facts), facts.expected)
         return
     if facts.hollow:
         what = (
             f"{len(facts.hollow)} of {count(facts.written, 'tensor')} will be in the file without elements "
             f"({listing(facts.hollow)}): a sharded parameter was not gathered."
         )
-        yield report("K2", where, what, _GATHER, facts.hollow, said=facts.warned)
+        yield in_words("K2", where, what, _GATHER, facts.hollow, said=facts.warned)
     elif facts.missing:
         what = (
             f"{len(facts.missing)} of its {count(len(facts.expected), 'tensor')} will not be in the file "
             f"({listing(facts.missing)}){_because(facts)}."
         )
-        yield report("K3", where, what, _cure(facts), facts.missing)
+        yield in_words("K3", where, what, _cure(facts), facts.missing)
     if facts.loose:
         verb = "requires" if len(facts.loose) == 1 else "require"
         what = f"{listing(facts.loose)} {verb} gradients but will not be in the file, as no part of the adapter."
-        yield report("K4", where, what, _keeping(facts), facts.loose)
+        yield in_words("K4", where, what, _keeping(facts), facts.loose)
 
 
 _UNLOADED = "no tensor will be in the file, as the adapter has been merged or unloaded from this model."

@@ -42,7 +42,7 @@ def hint(value: object, supported: Sequence[str]) -> Hint:
 
     Never raises, whatever ``value`` is, and runs none of its code. Texts above 200 characters get no answer.
     """
-    answers = {_read(text, tuple(supported)) for text in texts_in(value)} - {Hint()}
+    answers = {_understood(text, tuple(supported)) for text in texts_in(value)} - {Hint()}
     return answers.pop() if len(answers) == 1 else Hint()
 
 
@@ -62,7 +62,7 @@ def _exact(text: str, supported: Sequence[str]) -> Optional[str]:
     return next((name for name in supported if squashed and squash(name) == squashed), None)
 
 
-def _read(text: str, supported: tuple[str, ...]) -> Hint:
+def _understood(text: str, supported: tuple[str, ...]) -> Hint:
     """Return the hint for one text."""
     if squash(text) in lexicon.NONE:
         return Hint(is_none=True)

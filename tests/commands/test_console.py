@@ -15,7 +15,7 @@ def test_a_closed_stream(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
     """Where stdout or stderr is closed, what belongs there goes nowhere else, and that is well."""
     monkeypatch.setattr(sys, stream, None)
     if stream == "stdout":
-        assert console.report("text") is True
+        assert console.write_out("text") is True
     else:
         console.complain("text")
         progress = console.Progress()
@@ -27,7 +27,7 @@ def test_a_closed_stream(monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureF
 def test_a_stdout_that_is_no_file(monkeypatch: pytest.MonkeyPatch) -> None:
     """A notebook's stdout, or a ``StringIO``, is given the report as it is."""
     monkeypatch.setattr(sys, "stdout", io.StringIO())
-    assert console.report("caf\udce9") is True
+    assert console.write_out("caf\udce9") is True
     assert sys.stdout.getvalue() == "caf\udce9\n"
 
 

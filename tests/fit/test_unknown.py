@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from peft_strict.fit.names import EXCLUDED, FEEDFORWARD, PARAMETERS, SAVED, TARGETS, Near
-from peft_strict.fit.unknown import Unknown, report
+from peft_strict.fit.unknown import Unknown, in_words
 
 V = Unknown(TARGETS, "v_prj", Near("v_proj"))
 K = Unknown(TARGETS, "k_prj", Near("k_proj"))
@@ -124,7 +124,7 @@ EXPERTS = Unknown(PARAMETERS, "experts.up", Near("experts.gate_up_proj"))
 )
 def test_report(unknown: list[Unknown], lists: dict[str, list[str]], code: str, text: str) -> None:
     """A report says which names, what is lost, what was meant, and the whole list to write."""
-    found = report(unknown, lists, model_class="GPT2LMHeadModel", config_class="LoraConfig")
+    found = in_words(unknown, lists, model_class="GPT2LMHeadModel", config_class="LoraConfig")
     assert found.message == f"peft-strict {code}: GPT2LMHeadModel with LoraConfig: {text}"
     assert found.code == code
     assert found.message.endswith(found.fix)
@@ -134,19 +134,19 @@ def test_long_lists_are_not_written_out() -> None:
     """Of a long list only what changes is written, and of many changes the first."""
     entries = [f"layers.{index}.v_prj" for index in range(20)]
     unknown = [Unknown(TARGETS, entry, Near(entry.replace("prj", "proj"))) for entry in entries]
-    found = report(unknown[:1], {TARGETS: entries}, model_class="M", config_class="C")
+    found = in_words(unknown[:1], {TARGETS: entries}, model_class="M", config_class="C")
     assert found.fix == '"layers.0.v_proj" for "layers.0.v_prj" in target_modules'
-    found = report(unknown, {TARGETS: entries}, model_class="M", config_class="C")
+    found = in_words(unknown, {TARGETS: entries}, model_class="M", config_class="C")
     assert found.fix.endswith('"layers.2.v_proj" for "layers.2.v_prj" and 17 more in target_modules')
     assert len(found.message.splitlines()) == 5
-    nameless = report([Unknown(SAVED, "foo", None)], {SAVED: [*entries, "foo"]}, model_class="M", config_class="C")
+    nameless = in_words([Unknown(SAVED, "foo", None)], {SAVED: [*entries, "foo"]}, model_class="M", config_class="C")
     assert nameless.fix == "no `foo` in modules_to_save"
 
 
 def test_odd_entries() -> None:
     """Entries with quotes, line ends or a great length make no odd text."""
     unknown = [Unknown(TARGETS, entry, Near("v_proj")) for entry in ('"v_proj"', "v_proj\n", "x" * 500)]
-    found = report(unknown, {TARGETS: [each.entry for each in unknown]}, model_class="M", config_class="C")
+    found = in_words(unknown, {TARGETS: [each.entry for each in unknown]}, model_class="M", config_class="C")
     assert len(found.message) < 1000
     assert [line[:6] for line in found.message.splitlines()] == ["peft-s", "  For ", "  For ", "  For ", "  Writ"]
     assert found.fix == 'target_modules=["v_proj"]'
