@@ -128,6 +128,7 @@ def _patch(cls: type, watch: Watch, *, is_made: bool) -> None:
         for place in _places_of(cls, watch, is_made=is_made):
             put(place, watch)
     except Exception:  # whatever a foreign metaclass raises
+        watch.give_up(cls)
         is_made = True
     if is_made:
         watch.newcomers.pop(id(cls), None)

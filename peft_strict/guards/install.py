@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from typing import TYPE_CHECKING, Any, Optional
+from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._errors import name_of
 from ..releases.live import live_release
@@ -30,6 +30,20 @@ CONTRIBUTORS: tuple[Callable[[Watch], Iterator[Place]], ...] = (
 _MOMENT = 0.01  # seconds, in which another thread comes from making a class to telling us of it
 
 
+class Unguarded(NamedTuple):
+    """Something that is not guarded.
+
+    Attributes:
+        owner: The class or module.
+        name: What the status calls it.
+        is_stubborn: Whether it takes no patch, so that `apply` would change nothing.
+    """
+
+    owner: Any
+    name: str
+    is_stubborn: bool
+
+
 class Install:
     """The patches on one imported copy of PEFT.
 
@@ -51,9 +65,12 @@ class Install:
 
     def apply(self) -> None:
         """Patch whatever is not guarded, and can be: what takes no patch is named by `unguarded`."""
+        self.watch.stubborn.clear()
         for place in self._places():
-            with contextlib.suppress(Exception):  # whatever a foreign metaclass raises
+            try:
                 put(place, self.watch)
+            except Exception:  # whatever a foreign metaclass raises
+                self.watch.give_up(place.owner)
 
     def undo(self) -> None:
         """Put back the original of every patch that nothing sits on. The others are tried again at the next undo."""
@@ -70,8 +87,8 @@ class Install:
         found = {id(cls): cls for cls in self.release.configs.values() if isinstance(cls, type)}  # some have no hash
         return list(found.values())
 
-    def unguarded(self) -> list[str]:
-        """Return the names of the config classes, and of other places, that are not guarded now. Changes nothing.
+    def unguarded(self) -> list[Unguarded]:
+        """Return the config classes, and the other places, that are not guarded now. Changes nothing.
 
         A class that was made after patching, and has no instance yet, counts as guarded: its first instance has it
         patched. So does one that another thread is making at this moment, which is known a moment later.
@@ -81,23 +98,29 @@ class Install:
             time.sleep(_MOMENT)
             again = self._open()
             found = {key: each for key, each in found.items() if key in again}
-        return [name for _, name in found.values()]
+        return list(found.values())
 
-    def _open(self) -> dict[tuple[int, Optional[str]], tuple[Any, str]]:
-        """Return what is not guarded with its name, by ``id`` and, for others than config classes, the attribute."""
+    def _open(self) -> dict[tuple[int, Optional[str]], Unguarded]:
+        """Return what is not guarded, by ``id`` and, for others than config classes, the attribute."""
         with self.watch.state.lock:  # or a class is adopted between one look and the next
             opened = {(id(place.owner), place.name): place for place in self._places() if not self._is_guarded(place)}
             registered = {id(cls) for cls in self.registered()}
             classes = {id(cls): cls for cls in self.release.config_classes()}
-            found: dict[tuple[int, Optional[str]], tuple[Any, str]] = {}
+            found: dict[tuple[int, Optional[str]], Unguarded] = {}
             for key, cls in classes.items():
                 used = configs.relied_on(cls) if key in registered else configs.held_by(cls)
-                if key not in self.watch.newcomers and any((id(owner), name) in opened for owner, name in used):
-                    found[key, None] = cls, name_of(cls)
+                missed = [owner for owner, name in used if (id(owner), name) in opened]
+                if missed and key not in self.watch.newcomers:
+                    found[key, None] = Unguarded(cls, name_of(cls), self._is_stubborn(*missed))
             for (key, name), place in opened.items():
                 if key not in classes or name not in configs.NAMES:
-                    found[key, name] = place.owner, f"{place.owner.__name__}.{name}"
+                    shown = f"{place.owner.__name__}.{name}"
+                    found[key, name] = Unguarded(place.owner, shown, self._is_stubborn(place.owner))
             return found
+
+    def _is_stubborn(self, *owners: Any) -> bool:
+        """Whether none of these has taken a patch when that was last tried."""
+        return all(id(owner) in self.watch.stubborn for owner in owners)
 
     def _places(self) -> list[Place]:
         """Return all places. Where two look at the same attribute, the later one is around the earlier."""
@@ -153,7 +176,7 @@ def _install_of(release: Release, state: State) -> Install:
     return Install(release, state)
 
 
-def inspect_live(state: State) -> tuple[int, list[str], str]:
+def inspect_live(state: State) -> tuple[int, list[Unguarded], str]:
     """Return how many config classes PEFT registers, what is not guarded of it, and PEFT's version."""
     release = live_release()
     found = (known for known in state.installs if known.release.config_base is release.config_base)

@@ -48,6 +48,7 @@ class Watch:
         release: The copy of PEFT.
         vocabulary: Its task types.
         newcomers: Config classes made after patching that have had no instance yet, by their ``id``.
+        stubborn: The classes and modules that took no patch when one was last put there, by their ``id``.
         attributes: Returns the real ``__dict__`` of a config.
         fields: The look at the other fields than the task type.
         functions: The patch of each function that several modules hold, by the ``id`` of what it wraps.
@@ -57,6 +58,7 @@ class Watch:
         self.state = state
         self.renew(release)
         self.newcomers: dict[int, weakref.ref[type]] = {}  # a class need not have a hash
+        self.stubborn: dict[int, weakref.ref[Any]] = {}
         self.attributes = instance_dict(release.config_base)
         self.names = NameLook(release, state)
         self.fields = FieldLook(self)
@@ -76,6 +78,11 @@ class Watch:
         """Remember a class until its first instance."""
         key = id(cls)
         self.newcomers[key] = weakref.ref(cls, lambda _: self.newcomers.pop(key, None))
+
+    def give_up(self, owner: Any) -> None:
+        """Remember a class or module that takes no patch."""
+        key = id(owner)
+        self.stubborn[key] = weakref.ref(owner, lambda _: self.stubborn.pop(key, None))
 
     @property
     def active(self) -> bool:

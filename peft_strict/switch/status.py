@@ -24,11 +24,23 @@ class Status:
         peft_version: The version of the imported PEFT, or ``None``.
         classes: How many config classes PEFT registers.
         unguarded: The names of those, and of other places, that are not guarded.
+        unpatchable: Those of them that take no patch, such as a class whose metaclass forbids it.
         problem: Why PEFT could not be guarded, or ``None``.
         note: A remark on how it was switched on, or ``None``.
     """
 
-    __slots__ = ("classes", "invalid", "misfit", "note", "peft_version", "problem", "roundtrip", "state", "unguarded")
+    __slots__ = (
+        "classes",
+        "invalid",
+        "misfit",
+        "note",
+        "peft_version",
+        "problem",
+        "roundtrip",
+        "state",
+        "unguarded",
+        "unpatchable",
+    )
 
     def __init__(
         self,
@@ -40,6 +52,7 @@ class Status:
         peft_version: str | None = None,
         classes: int = 0,
         unguarded: tuple[str, ...] = (),
+        unpatchable: tuple[str, ...] = (),
         problem: str | None = None,
         note: str | None = None,
     ) -> None:
@@ -50,13 +63,14 @@ class Status:
         self.peft_version = peft_version
         self.classes = classes
         self.unguarded = unguarded
+        self.unpatchable = unpatchable
         self.problem = problem
         self.note = note
 
     def to_dict(self) -> dict[str, Any]:
         """Return the attributes as a plain dict, ready for JSON."""
         values = {name: getattr(self, name) for name in self.__slots__}
-        return {**values, "unguarded": list(self.unguarded)}
+        return {**values, "unguarded": list(self.unguarded), "unpatchable": list(self.unpatchable)}
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Status) and self.to_dict() == other.to_dict()
@@ -76,7 +90,8 @@ class Status:
             classes = [name for name in self.unguarded if "." not in name]
             names = ", ".join(self.unguarded[:_SHOWN]) + (", ..." if len(self.unguarded) > _SHOWN else "")
             count = f"{len(classes)} of {self.classes}: " if classes else ""
-            return f"NOT guarding {count}{names}; call enable() again"
+            can_be = len(self.unguarded) > len(self.unpatchable)
+            return f"NOT guarding {count}{names}; {'call enable() again' if can_be else 'no patch can be put there'}"
         if self.state == "armed":
             return f'armed, waiting for "import peft"{self._modes()}'
         return self.state
@@ -111,7 +126,8 @@ def examine(state: State, *, is_armed: bool) -> dict[str, Any]:
         **found,
         "state": "not guarding" if unguarded else "guarding",
         "classes": classes,
-        "unguarded": tuple(unguarded),
+        "unguarded": tuple(each.name for each in unguarded),
+        "unpatchable": tuple(each.name for each in unguarded if each.is_stubborn),
         "peft_version": version,
     }
 

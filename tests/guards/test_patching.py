@@ -1142,7 +1142,11 @@ def test_a_class_that_cannot_be_patched(
     try:
         with entry(peft.mapping.PEFT_TYPE_TO_CONFIG_MAPPING, "MINE", mine if is_registered else LoraConfig):
             found = peft_strict.enable()
-            assert (found.state, found.unguarded) == ("not guarding", ("Mine",))
+            assert (found.state, found.unguarded, found.unpatchable) == ("not guarding", ("Mine",), ("Mine",))
+            LoraConfig.__init__ = before[LoraConfig]["__init__"]
+            found = peft_strict.status()
+            assert (set(found.unguarded), found.unpatchable) == ({"LoraConfig", "Mine"}, ("Mine",))
+            assert peft_strict.enable().unguarded == ("Mine",)
             assert {layers(cls) for cls in plain} == {1}
             assert refused(LoraConfig, task_type="X").value == "X"
             assert refused(mine, task_type="X").value == "X"

@@ -49,6 +49,14 @@ SHOWN = {
         {"state": "not guarding", "classes": 45, "unguarded": ("PeftModel.__init__",)},
         "<peft_strict: NOT guarding PeftModel.__init__; call enable() again>",
     ),
+    "what-takes-no-patch": (
+        {"state": "not guarding", "classes": 45, "unguarded": ("A",), "unpatchable": ("A",)},
+        "<peft_strict: NOT guarding 1 of 45: A; no patch can be put there>",
+    ),
+    "what-takes-no-patch-and-what-does": (
+        {"state": "not guarding", "classes": 45, "unguarded": ("A", "B"), "unpatchable": ("A",)},
+        "<peft_strict: NOT guarding 2 of 45: A, B; call enable() again>",
+    ),
     "problem": (
         {"state": "not guarding", "problem": "KeyError: 'x'"},
         "<peft_strict: NOT guarding: KeyError: 'x'>",
@@ -68,7 +76,8 @@ def test_to_dict(attributes: dict[str, object]) -> None:
     status = Status(**{**BASE, **attributes})
     values = status.to_dict()
     assert json.loads(json.dumps(values)) == values
-    assert {name: getattr(status, name) for name in values} == {**values, "unguarded": status.unguarded}
+    tuples = {name: tuple(values[name]) for name in ("unguarded", "unpatchable")}
+    assert {name: getattr(status, name) for name in values} == {**values, **tuples}
     assert set(values) == set(Status.__slots__)
     assert status == Status(**{**BASE, **attributes}) == pickle.loads(pickle.dumps(status))
     assert status != Status(**{**BASE, **attributes, "note": "other"})
@@ -150,7 +159,8 @@ def test_from_off_to_off(world: World, tmp_path: Path) -> None:
         assert status.to_dict() == {
             "state": "guarding", "invalid": "warn", "misfit": "ignore", "roundtrip": "warn",
             "peft_version": peft.__version__,
-            "classes": len(PEFT_TYPE_TO_CONFIG_MAPPING), "unguarded": [], "problem": None, "note": None,
+            "classes": len(PEFT_TYPE_TO_CONFIG_MAPPING), "unguarded": [], "unpatchable": [],
+            "problem": None, "note": None,
         }
         assert repr(peft_strict.disable()) == shown() == "<peft_strict: off>"
         """,
