@@ -18,12 +18,6 @@ if TYPE_CHECKING:
 
     from ..releases.live import Release
 
-# The folders of Python's own library, and of the commands that installers write.
-_PYTHONS = (
-    sysconfig.get_path("stdlib"),
-    sysconfig.get_path("scripts"),
-    sysconfig.get_path("scripts", f"{os.name}_user"),
-)
 _INSTALLED = frozenset({"site-packages", "dist-packages"})  # where installers put libraries
 _GENERATED = "unsloth_compiled_cache"  # how the folder's name begins that unsloth writes its trainers into
 
@@ -134,10 +128,18 @@ def _is_pythons(path: str) -> bool:
     """Whether a file belongs to Python's own library, or is a command that an installer wrote."""
     if path.startswith("<frozen "):
         return True
-    folders = map(os.path.normcase, _PYTHONS)
-    return os.path.normcase(path).startswith(tuple(os.path.join(each, "") for each in folders)) and not _is_installed(
-        path
-    )
+    return os.path.normcase(path).startswith(_pythons_folders()) and not _is_installed(path)
+
+
+@functools.lru_cache(maxsize=1)
+def _pythons_folders() -> tuple[str, ...]:
+    """Return the folders of Python's own library, and of the commands that installers write."""
+    try:
+        commands = [sysconfig.get_path("scripts"), sysconfig.get_path("scripts", f"{os.name}_user")]
+        found = [sysconfig.get_path("stdlib"), *commands]
+    except Exception:  # a program that was frozen without what sysconfig reads, or a system without users
+        found = [os.path.dirname(os.__file__)]
+    return tuple(os.path.join(os.path.normcase(folder), "") for folder in found)
 
 
 @functools.lru_cache(maxsize=1024)

@@ -87,6 +87,16 @@ def test_the_users_own_code(warned: None, name: str, file: str) -> None:
     assert (found.filename, found.lineno) == (file, 2)
 
 
+def test_python_without_its_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a program that was frozen without them, Python's library is known by where it was imported from."""
+
+    def fail(*_: object) -> str:
+        raise ModuleNotFoundError("_sysconfigdata")
+
+    monkeypatch.setattr(sysconfig, "get_path", fail)
+    assert frames._pythons_folders.__wrapped__() == (os.path.join(os.path.dirname(os.__file__), ""),)
+
+
 # -- packages in a folder of libraries --------------------------------------------------------------------------------
 
 PACKAGES = {
