@@ -206,7 +206,7 @@ class Watch:
             return None
         task_type = getattr(config, "task_type", None)
         right, _ = self.lookup(task_type)
-        used_on = wrapper.__name__ if wrapper else type(model).__name__
+        used_on = type(model).__name__
         if not right:
             return self.refuse(task_type, config, f"{type(config).__name__}(task_type={{}}), used on {used_on}")
         error = self.refuse_method(getattr(config, "peft_type", None), config)

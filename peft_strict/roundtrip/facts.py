@@ -8,6 +8,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Optional
 
+from ..fit.kinds import auto_class, kinds_of
+from ..fit.rule import kinds_for
 from ..releases import adapters
 from . import inventory, wrappers
 from .loaded import Loaded
@@ -70,7 +72,9 @@ def gather_saved(
         difference=wrappers.difference(state_dict, names) if missing and state_dict else None,
         rivals=_rivals(model, adapter, missing),
         listed=_listed(config),
-        warned=state_dict is None and adapters.warns_of_hollow(_method(config)) and all(map(_is_matrix, hollow)),
+        warned=state_dict is None
+        and adapters.warns_of_hollow(_member(config, "peft_type"))
+        and all(map(_is_matrix, hollow)),
     )
 
 
@@ -79,8 +83,9 @@ def _config(model: Any, adapter: str) -> Any:
     return configs.get(adapter) if isinstance(configs, dict) else None
 
 
-def _method(config: Any) -> str:
-    return str.__str__(getattr(config, "peft_type", None) or "").rpartition(".")[2]
+def _member(config: Any, field: str) -> str:
+    """Return the text of a field that holds a member of an enum; ``""`` for ``None``."""
+    return str.__str__(getattr(config, field, None) or "").rpartition(".")[2]
 
 
 def _saved_names(held: Sequence[Held], adapter: str) -> tuple[str, ...]:
@@ -245,6 +250,7 @@ def gather_loaded(
     difference, reverse = wrappers.difference(unplaced, names), wrappers.difference(names, unplaced)
     in_model = bool(reverse is not None and reverse.between)
     walked, holder = _end_of_way(model, unplaced[0])
+    task_type, meant = _meant_for(_base(model), config)
     leaf = isinstance(holder, kinds.tuner_layer) or (holder is not None and not holder.__dict__["_modules"])
     return facts._replace(
         difference=None if in_model else difference,
@@ -253,7 +259,17 @@ def gather_loaded(
         told=foreign and not unfilled and all(_is_whole(name, config) for name in unplaced),
         bare=_in_base(walked[:-1]) if leaf else "",
         absent=_in_base(walked) if holder is not None and not leaf else "",
+        task_type=task_type,
+        auto_class=meant,
     )
+
+
+def _meant_for(base: Any, config: Any) -> tuple[str, str]:
+    """Return the adapter's task type and the class that loads a model for it; empty where this may be one."""
+    task_type = _member(config, "task_type")
+    wanted, kinds = kinds_for(task_type), kinds_of(type(base))[0]
+    name = auto_class(getattr(base, "config", None), wanted) if kinds and kinds.isdisjoint(wanted) else None
+    return (task_type, name) if name else ("", "")
 
 
 def _base(model: Any) -> Any:
@@ -261,7 +277,7 @@ def _base(model: Any) -> Any:
 
 
 def _is_exempt(config: Any) -> bool:
-    return getattr(config, "is_prompt_learning", False) or _method(config) in _EXEMPT
+    return getattr(config, "is_prompt_learning", False) or _member(config, "peft_type") in _EXEMPT
 
 
 def _unfilled(model: Any, held: Sequence[Held], adapter: str, missing: set[str]) -> list[Held]:

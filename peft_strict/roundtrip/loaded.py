@@ -35,6 +35,8 @@ class Loaded(NamedTuple):
         model_between: The part that a wrapper puts into the model's names and that the given ones lack, or ``""``.
         cut_out: What PEFT has cut out of the names without a place, or ``""``.
         absent: The path of the first module on the way to an unplaced tensor that the model does not have, or ``""``.
+        task_type: The task type of the adapter, where the model it was loaded into is of another kind, or ``""``.
+        auto_class: The class that loads a model for that.
         bare: The path of a module that has no adapter in the model, but a tensor of one, or ``""``.
         said: Whether the library that called PEFT reports both by itself.
         missing_said: Whether PEFT itself warns of tensors without a value.
@@ -55,6 +57,8 @@ class Loaded(NamedTuple):
     model_between: str = ""
     cut_out: str = ""
     absent: str = ""
+    task_type: str = ""
+    auto_class: str = ""
     bare: str = ""
     said: bool = False
     missing_said: bool = False
@@ -132,7 +136,10 @@ def _cure(facts: Loaded) -> str:
     if facts.model_between:
         return "Load the adapter before the model is wrapped or compiled."
     if facts.absent:
-        return f"Load the adapter into a model of the class that it was trained with, which has `{facts.absent}`."
+        known = f" Its task type, {facts.task_type}, is that of {facts.auto_class}." if facts.auto_class else ""
+        return (
+            f"Load the adapter into a model of the class that it was trained with, which has `{facts.absent}`.{known}"
+        )
     return "Load the adapter with the config that it was saved with."
 
 

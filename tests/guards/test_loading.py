@@ -148,6 +148,7 @@ def test_a_head_without_a_place(tmp_path: Path) -> None:
     assert found.code == "R1"
     assert "1 of the 9 tensors" in str(found)
     assert "(`base_model.model.score.weight`): LlamaForCausalLM has no `score`." in str(found)
+    assert "SEQ_CLS, is that of AutoModelForSequenceClassification." in found.fix
     assert report(lambda: peft.PeftModel.from_pretrained(classifier(), tmp_path)) is None
 
 

@@ -51,7 +51,10 @@ def test_the_first_line_is_what_peft_says(off: None) -> None:
         (lambda: LoraConfig("X"), "  in LoraConfig(task_type='X')"),
         (lambda: peft.IA3Config(task_type=["X"]), "  in IA3Config(task_type=['X'])"),
         (lambda: setattr(lora(), "task_type", "X"), "  in LoraConfig.task_type = 'X'"),
-        (lambda: peft.PeftModel(tiny_lm(), past_us(lora(), "X")), "  in LoraConfig(task_type='X'), used on PeftModel"),
+        (
+            lambda: peft.PeftModel(tiny_lm(), past_us(lora(), "X")),
+            "  in LoraConfig(task_type='X'), used on LlamaForCausalLM",
+        ),
         (
             lambda: peft.inject_adapter_in_model(past_us(lora(), "X"), tiny_lm()),
             "  in LoraConfig(task_type='X'), used on LlamaForCausalLM",
@@ -405,4 +408,4 @@ def test_a_model_made_without_its_class(strict: None) -> None:
     """The same where somebody has taken the ``__init__`` of ``PeftModel`` out of the class."""
     model = object.__new__(peft.PeftModel)
     error = refused(vars(peft.PeftModel)["__init__"], model, tiny_lm(), past_us(lora(), "X"))
-    assert str(error).splitlines()[1] == "  in LoraConfig(task_type='X'), used on PeftModel"
+    assert str(error).splitlines()[1] == "  in LoraConfig(task_type='X'), used on LlamaForCausalLM"

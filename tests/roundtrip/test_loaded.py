@@ -72,6 +72,11 @@ def test_codes(facts: Loaded, codes: list[str]) -> None:
             "with PEFT 0.18 or newer",
         ),
         ({"absent": "score"}, "LlamaForCausalLM has no `score`", "of the class that it was trained with"),
+        (
+            {"absent": "score", "task_type": "SEQ_CLS", "auto_class": "AutoModelForX"},
+            "LlamaForCausalLM has no `score`",
+            "trained with, which has `score`. Its task type, SEQ_CLS, is that of AutoModelForX.",
+        ),
         ({"bare": "model.q"}, "`model.q` has no adapter of this kind", "with the config that it was saved with"),
         ({}, "have no place in the model", "with the config that it was saved with"),
     ],
