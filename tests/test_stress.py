@@ -511,7 +511,7 @@ LEAKS = """
     peft_strict.disable()
     print(found)
     for name, (blocks, objects) in found.items():
-        assert blocks < 400, found
+        assert blocks < 700, found  # less than one for each call; sets of classes grow now and then
         assert objects < 100, found
 """
 
