@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
 _DEEPEST = 100  # layers of wrappers to look through
+# What no patch of ours is: most of what a module or a class holds beside functions.
+_PLAIN = frozenset(map(type, (None, False, 0, 0.0, "", (), [], {}, object)))
 
 
 class Place(NamedTuple):
@@ -81,6 +83,8 @@ def mark_of(layer: Any) -> Optional[Mark]:
 
     Looks at the object itself: an ordinary ``getattr`` on somebody else's proxy around ours would find our mark.
     """
+    if type(layer) in _PLAIN:
+        return None
     own = object.__getattribute__
     if issubclass(type(layer), wrapt.BoundFunctionWrapper):  # what somebody has read from the class, and put back
         layer = own(layer, "_self_parent")
@@ -109,15 +113,23 @@ def holds(place: Place, watch: Watch) -> bool:
 
 
 def _kept_by(layer: Any) -> Iterator[Any]:
-    """Yield what a wrapper may call: what it names in ``__wrapped__``, and the functions that its code holds."""
+    """Yield what a wrapper may call: what it names in ``__wrapped__``, and the functions that its code holds.
+
+    PEFT's own functions wrap nothing: what they call, such as what `save_pretrained` calls, may well be patched.
+    """
     with contextlib.suppress(Exception):  # no such attribute, or a foreign one that raises
         yield layer.__wrapped__
-    if type(layer) is types.FunctionType:
+    if type(layer) is types.FunctionType and not _is_of_peft(layer):
         held = [layer.__globals__.get(name) for name in layer.__code__.co_names]
         for cell in layer.__closure__ or ():
             with contextlib.suppress(ValueError):  # empty
                 held.append(cell.cell_contents)
         yield from (each for each in held if type(each) is types.FunctionType or mark_of(each) is not None)
+
+
+def _is_of_peft(function: types.FunctionType) -> bool:
+    module = function.__globals__.get("__name__")
+    return isinstance(module, str) and module.partition(".")[0] == "peft"
 
 
 def put(place: Place, watch: Watch) -> None:

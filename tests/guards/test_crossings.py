@@ -100,6 +100,18 @@ def test_status_tells_of_a_place_that_was_lost(script: Any) -> None:
     assert not peft_strict.enable().unguarded
 
 
+@pytest.mark.parametrize("name", ["save_pretrained", "load_adapter"])
+def test_a_method_that_calls_what_is_guarded(off: None, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """The same goes for a method of PEFT's that calls a function which is guarded still: it is not guarded by that."""
+    original = vars(peft.PeftModel)[name]
+    peft_strict.enable()
+    monkeypatch.setattr(peft.PeftModel, name, original)
+    assert f"PeftModel.{name}" in peft_strict.status().unguarded
+    assert not peft_strict.enable().unguarded
+    peft_strict.disable()
+    assert vars(peft.PeftModel)[name] is original
+
+
 @pytest.mark.usefixtures("strict")
 def test_it_is_still_that_function() -> None:
     """Its signature, its name, its source, its copies and its pickles are those of the function."""
