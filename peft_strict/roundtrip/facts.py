@@ -50,23 +50,24 @@ def gather_saved(
     kinds, config = adapters.layers(), _config(model, adapter)
     if kinds is None or config is None or _is_exempt(config) or not isinstance(written, dict):
         return None
-    found = inventory.take(model, adapter, kinds)
-    missing = _missing(model, found, adapter, written)
+    found = inventory.take(model, adapter, kinds, known=written)  # of a good save next to nothing
+    missing = _missing(model, found.held, adapter, written)
     hollow = tuple(name for name, tensor in written.items() if _is_hollow(tensor))
     loose = _loose(model, found, adapter, written, headless=headless) if to_file and found.loose else ()
     if written and not (hollow or missing or loose):
         return None
-    names = [held.name(adapter) for held in missing or found.held]
+    expected = inventory.take(model, adapter, kinds).held
+    names = [held.name(adapter) for held in missing or expected]
     return Saved(
         model_class=type(model).__name__,
         adapter=adapter,
-        expected=_saved_names(found.held, adapter),
+        expected=_saved_names(expected, adapter),
         written=len(written),
         hollow=hollow,
         missing=_saved_names(missing, adapter) if written else (),
         loose=loose,
         passed=None if state_dict is None else len(state_dict),
-        sharded=any(hasattr(held.tensor, "ds_id") for held in found.held[:1]),
+        sharded=any(hasattr(held.tensor, "ds_id") for held in expected[:1]),
         unloaded=not found.layers and bool(getattr(config, "target_modules", None)) and adapters.is_wrapped(model),
         between=wrappers.between(names),
         difference=wrappers.difference(state_dict, names) if missing and state_dict else None,
@@ -96,24 +97,22 @@ def _is_hollow(tensor: Any) -> bool:
     return hasattr(tensor, "numel") and tensor.numel() == 0
 
 
-def _missing(model: Any, found: Inventory, adapter: str, written: Mapping[str, Any]) -> list[Held]:
-    """Return the tensors of the adapter that are not written, under whatever name.
+def _missing(model: Any, held: Sequence[Held], adapter: str, written: Mapping[str, Any]) -> list[Held]:
+    """Return those of these tensors of the adapter that are not written, under whatever name.
 
     Methods write some tensors in another form: VB-LoRA the largest entries only, DoRA's vector without the name of its
     module. Such a name starts as that of the dict which holds the tensor. What several layers share is written once.
     """
-    gone = [held for held in found.held if f"{held.layer}{held.entries}{held.inner}" not in written]  # most are
-    if gone:
-        gone = [held for held in gone if not _is_written(held.name(adapter), adapter, written)]
+    gone = [each for each in held if not _is_written(each.name(adapter), adapter, written)]
     if gone:
         names = sorted(written)
-        gone = [held for held in gone if not _starts_one(_dict_name(held, adapter), names)]
+        gone = [each for each in gone if not _starts_one(_dict_name(each, adapter), names)]
     if gone:
         places = _places(written.values())
-        gone = [held for held in gone if _place(held.tensor) not in places]
+        gone = [each for each in gone if _place(each.tensor) not in places]
     if gone:
-        also = inventory.names_of(model, [held.tensor for held in gone])
-        gone = [held for held in gone if not any(_is_written(n, adapter, written) for n in also[id(held.tensor)])]
+        also = inventory.names_of(model, [each.tensor for each in gone])
+        gone = [each for each in gone if not any(_is_written(n, adapter, written) for n in also[id(each.tensor)])]
     return gone
 
 

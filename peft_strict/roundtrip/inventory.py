@@ -12,7 +12,7 @@ from ..releases.adapters import adapter_dicts
 from ..releases.live import is_own
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
     from ..releases.adapters import Layers
 
@@ -54,13 +54,14 @@ class Inventory(NamedTuple):
     layers: int
 
 
-def take(model: Any, adapter: str, kinds: Layers) -> Inventory:
+def take(model: Any, adapter: str, kinds: Layers, known: Container[str] = ()) -> Inventory:
     """Walk a model.
 
     Args:
         model: A ``PeftModel``, or a model that adapters were injected into.
         adapter: The name of the adapter.
         kinds: The classes of the PEFT that is imported.
+        known: Names without that of the adapter. Tensors of the adapter that have one of them are left out.
     """
     held: list[Held] = []
     loose: list[tuple[str, Any]] = []
@@ -81,9 +82,9 @@ def take(model: Any, adapter: str, kinds: Layers) -> Inventory:
             for name in names:
                 entries = children.get(name)
                 if entries is not None:
-                    _hold(held, path, name, entries.__dict__, adapter)
+                    _hold(held, path, name, entries.__dict__, adapter, known)
         if with_adapters[cls] or own[cls]:
-            children = {name: child for name, child in children.items() if name in _INNER}
+            children = {name: children[name] for name in _INNER if name in children}
         else:
             _loosen(loose, path, attributes)
         for name, child in reversed(list(children.items())):
@@ -104,28 +105,32 @@ def _loosen(loose: list[tuple[str, Any]], path: str, attributes: dict[str, Any])
             loose.append((f"{path}{name}", parameter))
 
 
-def _hold(held: list[Held], path: str, name: str, entries: dict[str, Any], adapter: str) -> None:
+def _hold(
+    held: list[Held], path: str, name: str, entries: dict[str, Any], adapter: str, known: Container[str]
+) -> None:
     """Add what the dict of this name has for the adapter."""
     modules = entries["_modules"]
     if modules:
         entry = modules.get(adapter)
         if entry is not None:
-            _hold_all(held, path, name, entry.__dict__, ".")
+            _hold_all(held, path, name, entry.__dict__, ".", known)
         return
     for kind in ("_parameters", "_buffers"):
         tensor = entries[kind].get(adapter)
-        if tensor is not None:
+        if tensor is not None and f"{path}{name}" not in known:
             held.append(Held(path, name, "", tensor))
 
 
-def _hold_all(held: list[Held], path: str, name: str, attributes: dict[str, Any], inner: str) -> None:
+def _hold_all(
+    held: list[Held], path: str, name: str, attributes: dict[str, Any], inner: str, known: Container[str]
+) -> None:
     """Add all parameters of a module."""
     for each, parameter in attributes["_parameters"].items():
-        if parameter is not None:
+        if parameter is not None and f"{path}{name}{inner}{each}" not in known:
             held.append(Held(path, name, inner + each, parameter))
     for each, child in attributes["_modules"].items():
         if child is not None:
-            _hold_all(held, path, name, child.__dict__, f"{inner}{each}.")
+            _hold_all(held, path, name, child.__dict__, f"{inner}{each}.", known)
 
 
 def names_of(model: Any, tensors: Iterable[Any]) -> dict[int, list[str]]:
