@@ -99,12 +99,22 @@ _GATHER = (
     "Pass the whole state dict: model.save_pretrained(..., state_dict=accelerator.get_state_dict(wrapped)); with "
     "DeepSpeed ZeRO-3 set stage3_gather_16bit_weights_on_model_save, with FSDP a full state dict."
 )
-_RESCUE = """\
+_RESCUE = {
+    "_checkpoint_wrapped_module": """\
 Use the model's own activation checkpointing (gradient_checkpointing=True) in place of the wrapper's.
 To save what is trained by now, take the wrappers out and save again:
 for module in list(model.modules()):
     for name, child in list(module.named_children()):
-        setattr(module, name, getattr(child, "_checkpoint_wrapped_module", child))"""
+        setattr(module, name, getattr(child, "_checkpoint_wrapped_module", child))""",
+    "_fsdp_wrapped_module": """\
+Use FSDP 2 (fsdp_version=2), which puts nothing in between.
+To save what is trained by now, take the wrappers out when the whole state dict is gathered, and save again with it:
+for module in list(model.modules()):
+    for name, child in list(module.named_children()):
+        for part in ("_fsdp_wrapped_module", "_checkpoint_wrapped_module"):
+            child = child._modules.get(part, child)
+        setattr(module, name, child)""",
+}
 
 
 def _because(facts: Saved) -> str:
@@ -152,8 +162,8 @@ def _cure(facts: Saved) -> str:
             f"Write state_dict={{{facts.difference.less!r} + name: tensor for name, tensor in state_dict.items()}}, "
             "or leave state_dict out."
         )
-    if facts.between == "_checkpoint_wrapped_module":
-        return _RESCUE
+    if facts.between in _RESCUE:
+        return _RESCUE[facts.between]
     if facts.passed is not None:
         return "Pass the state dict of the whole model that is saved, or leave state_dict out."
     return "Save the model before it is wrapped or changed."

@@ -181,10 +181,21 @@ def test_the_function_itself(tmp_path: Path) -> None:
 
 @by_path
 def test_two_ranks() -> None:
-    """Under FSDP 2 the rank that writes tells of an empty file; the other rank, whose state dict is empty, never."""
+    """Under FSDP the rank that writes tells of an empty file; the other rank, whose state dict is empty, never.
+
+    FSDP 1 leaves its name between the modules where it wraps the layers one by one; the advice, followed, fills the
+    file.
+    """
     worker = pathlib.Path(__file__).parents[1] / "roundtrip" / "two_ranks.py"
     done = subprocess.run([sys.executable, str(worker)], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout.splitlines()[-1]) == {"plain": [[], [], 8], "checkpointing": [["K1"], [], 0]}
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        "fsdp2": [[], [], 8],
+        "fsdp2, checkpointing": [["K1"], [], 0],
+        "fsdp1": [[], [], 8],
+        "fsdp1, layers": [["K1"], [], 0],
+        "fsdp1, layers, rescued": [[], [], 8],
+        "fsdp1, layers, checkpointing, rescued": [[], [], 8],
+    }
 
 
 # -- part of it is written --------------------------------------------------------------------------------------------

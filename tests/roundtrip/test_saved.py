@@ -49,6 +49,11 @@ def test_codes(facts: Saved, codes: list[str]) -> None:
             "gradient_checkpointing=True",
         ),
         (
+            {"between": "_fsdp_wrapped_module", "passed": 8},
+            "where `_fsdp_wrapped_module` (FSDP) is in between",
+            "Use FSDP 2 (fsdp_version=2)",
+        ),
+        (
             {"between": "_checkpoint_wrapped_module", "passed": 8},
             "where `_checkpoint_wrapped_module` (activation checkpointing) is in between",
             "gradient_checkpointing=True",

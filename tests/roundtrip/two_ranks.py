@@ -1,4 +1,4 @@
-"""Two processes that train one LoRA under FSDP 2, without and with activation checkpointing, and save it."""
+"""Two processes that train one LoRA under FSDP 1 and 2, without and with wrappers in between, and save it."""
 
 from __future__ import annotations
 
@@ -15,35 +15,82 @@ from safetensors import safe_open
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
 from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_state_dict
 from torch.distributed.device_mesh import init_device_mesh
-from torch.distributed.fsdp import fully_shard
+from torch.distributed.fsdp import FullStateDictConfig, FullyShardedDataParallel, StateDictType, fully_shard
+from torch.distributed.fsdp.wrap import ModuleWrapPolicy
 from transformers import LlamaConfig, LlamaForCausalLM
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 import peft_strict
+from peft_strict.roundtrip.saved import Saved, judge
 
-SCENES = ("plain", "checkpointing")
 TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 32}
+State = dict[str, torch.Tensor]
 
 
-def train(mesh: object, *, checkpointing: bool) -> peft.PeftModel:
-    """Return a sharded model that has made a step."""
+def adapted() -> peft.PeftModel:
+    """Return a model with a LoRA of 8 tensors."""
     torch.manual_seed(0)
-    model = peft.get_peft_model(LlamaForCausalLM(LlamaConfig(**TINY)), peft.LoraConfig(task_type="CAUSAL_LM"))
-    if checkpointing:
-        apply_activation_checkpointing(model, check_fn=lambda each: type(each).__name__ == "LlamaDecoderLayer")
-    for layer in model.base_model.model.model.layers:
-        fully_shard(layer, mesh=mesh)
-    fully_shard(model, mesh=mesh)
+    return peft.get_peft_model(LlamaForCausalLM(LlamaConfig(**TINY)), peft.LoraConfig(task_type="CAUSAL_LM"))
+
+
+def step(model: torch.nn.Module) -> None:
+    """Make a step of training."""
     optimizer = torch.optim.SGD([each for each in model.parameters() if each.requires_grad], lr=1.0)
     tokens = torch.arange(8)[None]
     model(input_ids=tokens, labels=tokens).loss.backward()
     optimizer.step()
-    return model
 
 
-def save(model: peft.PeftModel, folder: str, rank: int) -> list[str]:
-    """Save as accelerate does, and return the codes that were reported."""
+def second(*, checkpointing: bool) -> tuple[peft.PeftModel, State]:
+    """Train under FSDP 2, and return the model and what accelerate gets as its state dict."""
+    model, mesh = adapted(), init_device_mesh("cpu", (2,))
+    if checkpointing:
+        apply_activation_checkpointing(model, check_fn=lambda each: type(each) is LlamaDecoderLayer)
+    for layer in model.base_model.model.model.layers:
+        fully_shard(layer, mesh=mesh)
+    fully_shard(model, mesh=mesh)
+    step(model)
     options = StateDictOptions(full_state_dict=True, cpu_offload=True)
-    state_dict = get_model_state_dict(model, options=options)  # empty on all ranks but the first
+    return model, get_model_state_dict(model, options=options)  # empty on all ranks but the first
+
+
+def first(*, layers: bool, checkpointing: bool = False, rescue: bool = False) -> tuple[peft.PeftModel, State]:
+    """Do the same under FSDP 1.
+
+    Args:
+        layers: Whether the layers are wrapped one by one, as accelerate's ``transformer_based_wrap`` does.
+        checkpointing: Whether they are wrapped for activation checkpointing as well.
+        rescue: Whether the wrappers are taken out before saving, by the advice.
+    """
+    model = adapted()
+    policy = ModuleWrapPolicy([LlamaDecoderLayer]) if layers else None
+    whole = FullyShardedDataParallel(
+        model, auto_wrap_policy=policy, use_orig_params=True, device_id=torch.device("cpu")
+    )
+    if checkpointing:
+        apply_activation_checkpointing(whole, check_fn=lambda each: type(each) is LlamaDecoderLayer)
+    step(whole)
+    config = FullStateDictConfig(rank0_only=True)
+    with FullyShardedDataParallel.state_dict_type(whole, StateDictType.FULL_STATE_DICT, config):
+        state_dict = whole.state_dict()
+    if rescue:
+        lines = judge(Saved("", "", ("a",), 0, passed=1, between="_fsdp_wrapped_module"))[0].fix.splitlines()
+        exec("\n".join(line for line in lines if line.startswith(("for ", " "))), {"model": model})
+    return model, state_dict
+
+
+SCENES = {
+    "fsdp2": lambda: second(checkpointing=False),
+    "fsdp2, checkpointing": lambda: second(checkpointing=True),
+    "fsdp1": lambda: first(layers=False),
+    "fsdp1, layers": lambda: first(layers=True),
+    "fsdp1, layers, rescued": lambda: first(layers=True, rescue=True),
+    "fsdp1, layers, checkpointing, rescued": lambda: first(layers=True, checkpointing=True, rescue=True),
+}
+
+
+def save(model: peft.PeftModel, state_dict: State, folder: str, rank: int) -> list[str]:
+    """Save as accelerate does, and return the codes that were reported."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always")
         model.save_pretrained(folder, state_dict=state_dict, is_main_process=rank == 0)
@@ -56,10 +103,9 @@ def rank_main(rank: int, folder: str) -> None:
     """Be one of the ranks."""
     torch.set_num_threads(1)
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder}/meet", rank=rank, world_size=2)
-    mesh = init_device_mesh("cpu", (2,))
-    for scene in SCENES:
-        model = train(mesh, checkpointing=scene == "checkpointing")
-        Path(folder, f"{scene}{rank}.json").write_text(json.dumps(save(model, os.path.join(folder, scene), rank)))
+    for name, train in SCENES.items():
+        codes = save(*train(), os.path.join(folder, name), rank)
+        Path(folder, f"{name}{rank}.json").write_text(json.dumps(codes))
         torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
