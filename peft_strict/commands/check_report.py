@@ -137,5 +137,5 @@ def _summary(outcome: Outcome) -> str:
     fixable = 0 if outcome.fix else sum(finding.fixable for finding in outcome.left)
     parts.append(f"{len(outcome.left):,} wrong" + (f" ({fixable:,} can be mended with --fix)" if fixable else ""))
     if outcome.weights:
-        parts.append(f"{len({told.file for told in outcome.weights}):,} with damaged weights")
+        parts.append(f"{len({told.file for told in outcome.weights}):,} with findings in the weights")
     return ", ".join(parts) + "."

@@ -26,9 +26,9 @@ Tries a misspelled task type on every config class of the installed PEFT, withou
 peft-strict, and shows how the checks can be switched on in this environment."""
 
 _CHECK = """\
-Looks for wrong task types in saved adapter configs. The right ones are those of the installed
-PEFT, which is read and not imported. Names that a program of yours registers in PEFT's task
-mapping are not known here.
+Looks for wrong values in saved adapter configs. The right ones are those of the installed PEFT,
+which is read and not imported. Task types that a program of yours registers in PEFT's mapping are
+not known here.
 
 Of the adapter_model.safetensors beside each config the header is read: whether it is empty or cut
 off, and whether its tensors are those that the config says. What may be meant is told as well, and

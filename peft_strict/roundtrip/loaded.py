@@ -158,6 +158,6 @@ def _renaming(facts: Loaded, found: wrappers.Difference) -> str:
         imported, save = "from safetensors.torch import load_file, save_file", "save_file"
         load = f"load_file({facts.file!r})"
     return (
-        f"Give the tensors the model's names: {imported}\n"
+        f"Give the tensors the model's names:\n{imported}\n"
         f"{save}({{{name}: tensor for name, tensor in {load}.items()}}, {facts.file!r})"
     )

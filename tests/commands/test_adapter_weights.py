@@ -87,7 +87,7 @@ def test_report(adapter: Path) -> None:
     assert result.stdout.splitlines() == [
         f"{weights(adapter)}: it holds no tensors: nothing of the adapter was saved",
         "  Save the adapter anew from the model that was trained.",
-        "1 file checked, 0 wrong, 1 with damaged weights.",
+        "1 file checked, 0 wrong, 1 with findings in the weights.",
     ]
 
 
@@ -129,14 +129,14 @@ def test_json(adapter: Path, tmp_path: Path) -> None:
 
 
 def test_the_summary_counts_adapters(sound: Path, tmp_path: Path) -> None:
-    """An adapter with two findings is one with damaged weights."""
+    """An adapter with two findings counts once."""
     for name in "ab":
         folder = Path(shutil.copytree(sound, tmp_path / name))
         rewrite(folder, lambda tensors: {key: each for key, each in tensors.items() if "v_proj.lora_B" not in key})
         reconfigure(folder, r=4)
     result = check(tmp_path)
     assert result.stdout.count(".safetensors: ") == 4
-    assert result.stdout.endswith("2 files checked, 0 wrong, 2 with damaged weights.\n")
+    assert result.stdout.endswith("2 files checked, 0 wrong, 2 with findings in the weights.\n")
 
 
 # Real damage
