@@ -10,7 +10,9 @@ import peft_strict
 from ..test_house import FLOORS
 
 PACKAGE = Path(peft_strict.__file__).parent
-_GROUND = "What a start of Python loads, with the import hook; what all wings share."
+_GROUND = (
+    "What a start of Python loads, with the import hook: it stands on `guards`. The errors, which all wings share."
+)
 
 
 def markdown() -> str:
