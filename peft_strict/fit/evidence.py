@@ -185,7 +185,8 @@ def _is_zero(bias: Any, module: object) -> Optional[bool]:
 def _looks_drawn(found: Found, known: Known) -> bool:
     """Whether the weights of a linear layer are such as are drawn, where no bias of zeros shows it.
 
-    Those of other modules count as such. torch draws them below a bound; transformers around zero with one spread.
+    Those of other modules count as such. torch draws them evenly below a bound, and transformers around zero: either
+    has one spread.
     """
     weight: Any = inside(found.module, "_parameters").get("weight")
     linear = read(read(sys.modules.get("torch"), "nn"), "Linear")
@@ -195,10 +196,8 @@ def _looks_drawn(found: Found, known: Known) -> bool:
     if not is_plain(weight) or (initialised and (known.spread is None or _is_named(found, known))):
         return True
     try:
-        values = weight.detach().float()
-        if not initialised:
-            return bool(values.abs().max() <= 1.01 / math.sqrt(weight.shape[1]))  # which bfloat16 rounds to
-        spread = values.pow(2).mean().sqrt().item() / known.spread
-        return bool(abs(spread - 1) <= _DEVIATIONS / math.sqrt(2 * weight.numel()))
+        expected = known.spread if initialised else 1 / math.sqrt(3 * weight.shape[1])
+        spread = weight.detach().float().pow(2).mean().sqrt().item()
+        return bool(abs(spread / expected - 1) <= _DEVIATIONS / math.sqrt(2 * weight.numel()))
     except Exception:  # without data (on meta, or shared among ranks), or a device that has failed
         return False

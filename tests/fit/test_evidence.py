@@ -132,8 +132,18 @@ def _given_as_data(model: nn.Module, name: str) -> None:
         getattr(model, name).get_parameter(key).data = value
 
 
+def _rows_of_another(model: nn.Module, name: str) -> None:
+    """Rows of the embedding, as where each class starts with the word that names it."""
+    words = model.get_input_embeddings().weight.detach() * 3
+    for layer in _linear(getattr(model, name)):
+        layer.weight.data = words[: layer.out_features].clone()
+        if layer.bias is not None:
+            layer.bias.data.fill_(0.1)
+
+
 FILLING = (
     _by_hand,
+    _rows_of_another,
     _copied,
     _copied_into_data,
     _given_as_data,
