@@ -12,8 +12,9 @@ from ..releases.live import added_modules, added_reach_always, is_own, live_rele
 from . import rule
 from .evidence import read
 from .forward import collides, forward_of, parameters_of
-from .heads import Head, also_reached, has_module, head_of
+from .heads import Head, head_of
 from .kinds import auto_class, kinds_of, library_of
+from .reach import also_reached, has_module
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

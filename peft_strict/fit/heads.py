@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from . import evidence, rule
 from .evidence import inside, is_loaded, parameters, read
 from .kinds import kinds_of
+from .reach import units
 from .source import attributes_in, forward_calls, forward_reads_pooled, forward_uses
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 # A quantised or offloaded base may have lost some marks; one that has none among its first ones has none at all.
 _ENOUGH = 64
@@ -69,15 +70,17 @@ def _of_called(model: object) -> Iterator[rule.Weight]:
 
 def _of_classifier(model: object, base: str) -> Head:
     children = inside(model, "_modules")
-    found = [one for name, child in children.items() if name != base for one in parameters(child, name)]
+    heads = {name: child for name, child in children.items() if name != base}
+    found = [one for name, child in heads.items() for one in parameters(child, name)]
+    saved = [unit for name, child in heads.items() for unit in units(child, name)]
     first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
     marked = any(is_loaded(one.parameter) for one in first)
     if marked and not any(read(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
         known = _known(model, first)
-        weights = [_weight(one, evidence.is_new(one, known)) for one in found]
+        weights = [_weight(one, evidence.is_new(one, known), saved) for one in found]
         return Head((*weights, *_pooler(model, base, known)), marked=True)
     fresh = _not_in_checkpoint(model)
-    return Head(tuple(_weight(one, fresh) for one in found))
+    return Head(tuple(_weight(one, fresh, saved) for one in found))
 
 
 def _known(model: object, found: Sequence[evidence.Found]) -> evidence.Known:
@@ -94,7 +97,7 @@ def _pooler(model: object, base: str, known: evidence.Known) -> Iterator[rule.We
     pooler = inside(inside(model, "_modules")[base], "_modules").get(_POOLER)
     found = list(parameters(pooler, f"{base}.{_POOLER}"))
     if found and _all_new(found, known) and forward_reads_pooled(model, base):
-        yield from (_weight(one, True, unit=f"{base}.{_POOLER}") for one in found)
+        yield from (_weight(one, True, [f"{base}.{_POOLER}"]) for one in found)
 
 
 def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
@@ -107,12 +110,14 @@ def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
     weights: list[rule.Weight] = []
     embeddings: list[rule.Weight] = []
     for name, child in children.items():
-        if name in (base, _POOLER) or any(is_loaded(one.parameter) for one in first[name]):
-            continue
-        found = list(parameters(child, name))
-        trained = all(read(one.parameter, "requires_grad") is True for one in found)
-        if found and trained and _all_new(found, known) and _counts(model, name, found, kinds):
-            (embeddings if _is_embedding(model, found) else weights).extend(_weight(one, True) for one in found)
+        if any(is_loaded(one.parameter) for one in first[name]):
+            weights.extend(() if kinds else _pooler(model, name, known))
+        elif name not in (base, _POOLER):
+            found, saved = list(parameters(child, name)), list(units(child, name))
+            trained = all(read(one.parameter, "requires_grad") is True for one in found)
+            if found and trained and _all_new(found, known) and _counts(model, name, found, kinds):
+                place = embeddings if _is_embedding(model, found) else weights
+                place.extend(_weight(one, True, saved) for one in found)
     return Head((*weights, *embeddings) if weights else (), marked=True, beside=True)
 
 
@@ -127,31 +132,6 @@ def _counts(model: object, name: str, found: Sequence[evidence.Found], kinds: fr
     if read(inside(model, "_modules")[name], "_is_hf_initialized") is not True:
         return True
     return rule.HEADLESS not in kinds and forward_uses(model, name)
-
-
-def also_reached(model: object, names: Iterable[str]) -> dict[str, str]:
-    """Return, for each module that is to be saved, the first other one whose name ends as its does.
-
-    PEFT saves and trains every module whose full name ends with an entry of ``modules_to_save``.
-    """
-    found: dict[str, str] = {}
-    wanted = tuple(names)
-    for path in _paths(model, ""):
-        for name in wanted:
-            if path.endswith(name) and path != name and not path.startswith(f"{name}."):
-                found.setdefault(name, path)
-    return found
-
-
-def has_module(model: object, names: Sequence[str]) -> bool:
-    """Whether the name of a module of the model ends with one of these."""
-    return any(path.endswith(tuple(names)) for path in _paths(model, ""))
-
-
-def _paths(module: object, start: str) -> Iterator[str]:
-    for name, child in inside(module, "_modules").items():
-        yield f"{start}{name}"
-        yield from _paths(child, f"{start}{name}.")
 
 
 def _is_embedding(model: object, found: Sequence[evidence.Found]) -> bool:
@@ -183,7 +163,8 @@ def _all_new(found: Sequence[evidence.Found], known: evidence.Known) -> bool:
     return all(evidence.is_new(one, known) for one in found)
 
 
-def _weight(found: evidence.Found, fresh: Optional[bool], unit: str = "") -> rule.Weight:
+def _weight(found: evidence.Found, fresh: Optional[bool], saved: Sequence[str]) -> rule.Weight:
+    unit = next((unit for unit in saved if found.path.startswith(f"{unit}.")), "")
     return rule.Weight(found.path, fresh, evidence.is_quantised(found.module), unit)
 
 

@@ -45,6 +45,7 @@ _SIZES: dict[str, dict[str, Any]] = {
     "LlavaConfig": zoo.LLAVA,
     "SiglipConfig": zoo.SIGLIP,
     "SegformerConfig": zoo.ZOO["segformer"].sizes,
+    "GLPNConfig": {key: value for key, value in zoo.ZOO["segformer"].sizes.items() if key != "num_labels"},
     "PatchTSTConfig": {
         "d_model": 8,
         "num_hidden_layers": 1,
@@ -94,6 +95,8 @@ def test_poolers(name: str, checkpoint: str, expected: list[str]) -> None:
         ("SegformerForSemanticSegmentation", "SegformerForSemanticSegmentation", []),
         ("SiglipForImageClassification", "SiglipModel", ["classifier"]),
         ("PatchTSTForPrediction", "PatchTSTModel", ["head"]),
+        # `head` has a `head` in it
+        ("GLPNForDepthEstimation", "GLPNModel", ["decoder", "head.head"]),
         ("YolosForObjectDetection", "YolosModel", ["class_labels_classifier", "bbox_predictor"]),
         ("T5ForQuestionAnswering", "T5ForConditionalGeneration", ["qa_outputs"]),
         ("WhisperForAudioClassification", "WhisperForConditionalGeneration", ["projector", "classifier"]),
@@ -228,6 +231,13 @@ class Reading(Around):
         return self.value(self.backbone(**kwargs, output_hidden_states=True).hidden_states[-1])
 
 
+class Pooled(Around):
+    """Takes what the pooler of the model in it returns."""
+
+    def forward(self, **kwargs: Any) -> Any:
+        return self.head(self.backbone(**kwargs).pooler_output)
+
+
 class Past(Around):
     """Calls the model without a head that is in the model in it."""
 
@@ -260,7 +270,7 @@ AROUND: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
     "a head": (lambda: Around(zoo.build("llama_lm"), value=nn.Linear(32, 1)), ["value"]),
     "two heads": (
         lambda: Around(zoo.build("bert_base"), heads=nn.ModuleDict({"a": nn.Linear(32, 1), "b": nn.Linear(32, 2)})),
-        ["heads"],
+        ["heads.a", "heads.b"],
     ),
     "a new pooler nobody need use": (
         lambda: Around(loaded("BertModel", "BertForMaskedLM"), head=nn.Linear(32, 1)),
@@ -271,6 +281,11 @@ AROUND: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
         lambda: Around(zoo.build("llama_lm"), words=nn.Embedding.from_pretrained(torch.ones(3, 2))),
         [],
     ),
+    "a new pooler that is read": (
+        lambda: Pooled(loaded("BertModel", "BertForMaskedLM"), head=nn.Linear(32, 1)),
+        ["backbone.pooler", "head"],
+    ),
+    "a pooler that is read and was loaded": (lambda: Pooled(zoo.build("bert_base"), head=nn.Linear(32, 1)), ["head"]),
     "a classifier": (lambda: Stepping(zoo.build("bert_seq")), ["model.classifier"]),
     "a classifier and a head": (
         lambda: Around(zoo.build("roberta_seq"), value=nn.Linear(32, 1)),
