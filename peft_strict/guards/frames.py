@@ -71,14 +71,18 @@ def users_frame(release: Release) -> Optional[types.FrameType]:
     return installed or last
 
 
+def is_users(frame: types.FrameType, release: Release) -> bool:
+    """Whether a frame runs the user's own code."""
+    return _lies_apart(frame) and frame.f_code not in set(_stand_ins(release))
+
+
 def is_loading() -> bool:
     """Whether a saved adapter is being loaded: PEFT, transformers or diffusers does it below the user's line."""
     frame: Optional[types.FrameType] = sys._getframe(1)
     while frame is not None:
         if package_of(frame) in _LOADERS and frame.f_code.co_name.startswith(("load_", "from_pretrained")):
             return True
-        file = frame.f_code.co_filename
-        if _may_be_the_users(frame) and not _is_pythons(file) and not _is_installed(file):
+        if _lies_apart(frame):
             return False
         frame = frame.f_back
     return False
@@ -106,6 +110,12 @@ def module_of(frame: types.FrameType) -> str:
 def package_of(frame: types.FrameType) -> str:
     """Return the name of the outermost package of that module."""
     return module_of(frame).partition(".")[0]
+
+
+def _lies_apart(frame: types.FrameType) -> bool:
+    """Whether this is code that lies where no library does."""
+    file = frame.f_code.co_filename
+    return _may_be_the_users(frame) and not _is_pythons(file) and not _is_installed(file)
 
 
 def _may_be_the_users(frame: types.FrameType) -> bool:

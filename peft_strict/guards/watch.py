@@ -10,6 +10,7 @@ import dataclasses
 import sys
 import threading
 import weakref
+from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 from .._errors import (
@@ -24,7 +25,7 @@ from ..fit.facts import find_misfit
 from ..releases.live import added_modules, instance_dict, task_types, vocabulary
 from ..releases.loading import loaded_from
 from ..values import rule
-from . import reading, report
+from . import frames, reading, report
 from .fields import FieldLook
 from .naming import NameLook
 from .suspension import is_suspended
@@ -219,7 +220,7 @@ class Watch:
             wrapper=wrapper,
             adds=added_modules(wrapper),
             supported=self.release.supported,
-            source=loaded_from(sys._getframe()),
+            source=loaded_from(sys._getframe(), partial(frames.is_users, release=self.release)),
         )
         if misfit is None or self._was_told_in_training(misfit):
             return None

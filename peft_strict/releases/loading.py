@@ -8,7 +8,7 @@ transformers (read in 5.23) has a ``load_adapter`` with ``peft_model_id``.
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING, Optional
+from typing import TYPE_CHECKING, Callable, Optional
 
 if TYPE_CHECKING:
     import types
@@ -16,25 +16,25 @@ if TYPE_CHECKING:
 _LOADERS = {"from_pretrained", "load_adapter"}
 _HOMES = ("peft.peft_model", "peft.mixed_model", "transformers.integrations.peft")
 _NAMES = ("model_id", "peft_model_id")
-# What may stand between a loader and where the adapter meets its model.
-_BETWEEN = {"peft", "peft_strict", "wrapt", "transformers", "contextlib", "accelerate"}
 
 
-def loaded_from(frame: Optional[types.FrameType]) -> Optional[str]:
+def loaded_from(frame: Optional[types.FrameType], is_users: Callable[[types.FrameType], bool]) -> Optional[str]:
     """Return the adapter that is being loaded: its folder or name, as the caller gave it.
 
     Args:
-        frame: Where to start. Its callers are looked at up to the first one that is not of a library in question.
+        frame: Where to start.
+        is_users: Whether a frame runs the user's own code: what that makes while an adapter is loaded is another one.
+            Asked only where something is being loaded at all.
 
     Returns:
         ``None`` where no adapter is being loaded, or its name is no path.
     """
+    between: list[types.FrameType] = []
     while frame is not None:
-        module = str(frame.f_globals.get("__name__"))
-        if module.partition(".")[0] not in _BETWEEN:
-            return None
-        if module in _HOMES and frame.f_code.co_name in _LOADERS:
-            return next((found for name in _NAMES if (found := _path(frame.f_locals.get(name)))), None)
+        if frame.f_globals.get("__name__") in _HOMES and frame.f_code.co_name in _LOADERS:
+            found = next((path for name in _NAMES if (path := _path(frame.f_locals.get(name)))), None)
+            return None if any(map(is_users, between)) else found
+        between.append(frame)
         frame = frame.f_back
     return None
 

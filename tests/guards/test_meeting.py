@@ -15,7 +15,7 @@ import peft_strict
 
 from ..outcomes import refused, reports
 from ..ways_in import snapshot
-from ..ways_in.rows import lora, past_us, tiny_lm
+from ..ways_in.rows import lora, past_us, saved_adapter, tiny_classifier, tiny_lm
 
 # Modules as others write them, in a source tree: no path tells them from the user's own code.
 WRAPPING = """
@@ -53,6 +53,22 @@ def undo():
         del LoraModel.__init__
     elif found is not None:
         LoraModel.__init__ = found
+"""
+
+BUILDING = """
+from peft import PeftModel
+found = vars(PeftModel)["__init__"]
+inherited = PeftModel.__init__
+
+def __init__(self, *args, **words):
+    calls.append(1)
+    inherited(self, *args, **words)
+
+def patch():
+    PeftModel.__init__ = __init__
+
+def undo():
+    PeftModel.__init__ = found
 """
 
 
@@ -146,3 +162,14 @@ def test_somebody_above_us(before: snapshot.Snapshot, kind: str, is_first_out: b
             is_quiet(mistake)
             peft_strict.enable()
             assert peft_strict.status().state == "guarding"
+
+
+def test_an_adapter_that_is_loaded_through_somebody(before: snapshot.Snapshot) -> None:
+    """A function of somebody else between PEFT's does not hide that an adapter is being loaded, and from where."""
+    peft_strict.enable()
+    with saved_adapter(task_type="CAUSAL_LM") as folder, somebody(BUILDING) as module:
+        with pytest.raises(peft_strict.MisfitError) as caught:  # M2
+            peft.PeftModel.from_pretrained(tiny_classifier(), folder)
+        assert folder in str(caught.value)
+        assert caught.value.source == folder
+        assert module.calls == [1]

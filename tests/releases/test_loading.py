@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import sys
+import types
 from pathlib import Path
 from typing import Any, Optional
 
@@ -18,8 +20,12 @@ pytestmark = pytest.mark.filterwarnings("ignore")  # those of PEFT are not the m
 ASKED = []
 
 
+def of_this_file(frame: types.FrameType) -> bool:
+    return frame.f_code.co_filename == __file__
+
+
 def _asking(self: Any, *args: Any, **kwargs: Any) -> None:
-    ASKED.append(loaded_from(sys._getframe(1)))
+    ASKED.append(loaded_from(sys._getframe(1), of_this_file))
     raise InterruptedError
 
 
@@ -47,20 +53,28 @@ def test_loading(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_frames_of_others() -> None:
-    """A function of that name that is not PEFT's loads no adapter; a frame of the user's ends the search."""
+    """A function of that name that is not PEFT's loads no adapter; what the user's code makes meanwhile is another."""
 
     def from_pretrained(model_id: object) -> Optional[str]:
-        return loaded_from(sys._getframe())
+        return loaded_from(sys._getframe(), of_this_file)
+
+    def made_meanwhile() -> Optional[str]:
+        return loaded_from(sys._getframe(), of_this_file)
 
     assert from_pretrained("somewhere") is None
-    assert loaded_from(None) is None
+    assert loaded_from(None, of_this_file) is None
+    space: dict[str, Any] = {"__name__": "peft.peft_model"}
+    exec("def from_pretrained(model_id, make): return make()", space)
+    assert space["from_pretrained"]("somewhere", made_meanwhile) is None
+    between = functools.partial(eval, "loaded_from(sys._getframe(), of_this_file)", globals())
+    assert space["from_pretrained"]("somewhere", between) == "somewhere"
 
 
 @pytest.mark.parametrize("model_id", [3, None, b"bytes"])
 def test_names_that_are_no_paths(model_id: object) -> None:
     """What is not the text of a path is not reported as one."""
-    space = {"__name__": "peft.peft_model", "loaded_from": loaded_from, "sys": sys}
-    exec("def from_pretrained(model_id):\n    return loaded_from(sys._getframe())", space)
+    space = {"__name__": "peft.peft_model", **{each.__name__: each for each in (loaded_from, of_this_file, sys)}}
+    exec("def from_pretrained(model_id):\n    return loaded_from(sys._getframe(), of_this_file)", space)
     found: Any = space["from_pretrained"]
     assert found(model_id) is None
     assert found("a/b") == "a/b"
