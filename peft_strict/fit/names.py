@@ -204,7 +204,10 @@ def _slipped(names: Names, parts: tuple[str, ...]) -> set[str]:
 
 
 def _shifted(names: Names, parts: tuple[str, ...]) -> set[str]:
-    """Names that have one part more or less, or ``o`` for ``out``. A part that tells things apart leaves a doubt."""
+    """Names that have one part more or less, or ``o`` for ``out``.
+
+    A part that tells things apart leaves a doubt, and so does a single letter: ``Conv2d`` is no ``conv2``.
+    """
     numbers, length = _numbers(parts), len(parts)
     found = {}
     for tail in names.tails(length, numbers):
@@ -215,7 +218,7 @@ def _shifted(names: Names, parts: tuple[str, ...]) -> set[str]:
         found[tail] = _one_more(parts, tail)
     near = {".".join(tail): extra for tail, extra in found.items() if extra is not None}
     near = {name: extra for name, extra in near.items() if names.may_be(name)}
-    doubts = any(words.TELLING.intersection(_tokens(extra)) for extra in near.values())
+    doubts = any(len(extra) == 1 or words.TELLING.intersection(_tokens(extra)) for extra in near.values())
     return {name for name in near if not doubts and _stands_well(names, parts[-1], name)}
 
 

@@ -170,6 +170,7 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
         pytest.param(GPT2, "proj", None, id="too vague, and two readings"),
         pytest.param(GPT2, "fc1", None, id="another architecture's"),
         pytest.param(BERT, "dense_h_to_4h", None, id="two parts more"),
+        pytest.param(Names(["stem.conv2"]), "Conv2d", None, id="a class, not a name with a letter more"),
         pytest.param(Names(["transformer.wpe"]), "wte", None, id="another word, not a slip"),
         pytest.param(Names(["conv_norm"]), "cond_norm", None, id="another word in a name"),
         pytest.param(LLAMA, "all-linear", None, id="PEFT's shorthand"),

@@ -15,6 +15,8 @@ from typing import Any, Optional
 
 import peft
 import pytest
+import torch
+import yaml
 from peft import LoraConfig, PeftConfig
 
 import peft_strict
@@ -158,7 +160,66 @@ RIGHT: dict[str, Callable[[], Any]] = {
         **{each.name: getattr(LoraConfig(), each.name) for each in dataclasses.fields(LoraConfig) if each.init}
     ),
     "a dict for a part": lambda: LoraConfig(velora_config={"init_type": "random"}),
+    # What libraries pass, read in their sources.
+    "TRL 1.16, get_peft_config": lambda: LoraConfig(
+        task_type="CAUSAL_LM",
+        target_modules="all-linear",
+        lora_dropout=0.05,
+        bias="none",
+        use_rslora=False,
+        use_dora=False,
+        modules_to_save=None,
+        target_parameters=["mlp.experts.down_proj"],
+    ),
+    "axolotl 0.19, what nobody has set": lambda: LoraConfig(
+        r=8,
+        target_modules=[],
+        target_parameters=[],
+        layers_to_transform=None,
+        layers_pattern=None,
+        fan_in_fan_out=None,
+        modules_to_save=None,
+        exclude_modules=None,
+        bias="none",
+        task_type=peft.TaskType.TOKEN_CLS,
+    ),
+    "axolotl 0.19, merging": lambda: LoraConfig(
+        lora_dropout=0.0, fan_in_fan_out=False, use_dora=False, lora_bias=False
+    ),
+    "LLaMA-Factory 0.9.5, PiSSA and a new vocabulary": lambda: LoraConfig(
+        task_type=peft.TaskType.CAUSAL_LM,
+        inference_mode=False,
+        init_lora_weights=f"pissa_niter_{16}",
+        modules_to_save={"embed_tokens", "lm_head"},
+    ),
+    "LLaMA-Factory 0.9.5, OFT": lambda: peft.OFTConfig(
+        task_type=peft.TaskType.CAUSAL_LM,
+        inference_mode=False,
+        r=0,
+        oft_block_size=32,
+        module_dropout=0.0,
+        modules_to_save=None,
+    ),
+    "diffusers 0.42, a file with alphas": lambda: LoraConfig(
+        r=4,
+        lora_alpha=torch.tensor(2.5).item(),
+        rank_pattern={"to_q": 8},
+        alpha_pattern={"to_k": 1.5},
+        use_dora=False,
+        lora_bias=False,
+    ),
+    "diffusers 0.42, a file with the whole config": lambda: LoraConfig(**_of_a_file(LoraConfig(r=4))),
+    "sentence-transformers 6.2, as its docs have it": lambda: LoraConfig(
+        task_type=peft.TaskType.FEATURE_EXTRACTION, inference_mode=False, r=64, lora_alpha=128, lora_dropout=0.1
+    ),
 }
+
+
+def _of_a_file(config: PeftConfig) -> dict[str, Any]:
+    """Return a config as it comes out of the metadata of a file."""
+    whole = {name: list(value) if isinstance(value, set) else value for name, value in config.to_dict().items()}
+    read: dict[str, Any] = json.loads(json.dumps(whole))
+    return {name: value for name, value in read.items() if name not in ("peft_type", "task_type", "auto_mapping")}
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -367,6 +428,53 @@ def test_dicts_and_argument_parsers(strict: None) -> None:
         assert refused(parser.parse_dict, {"inference_mode": "False"}).field == "inference_mode"
         (config,) = parser.parse_args_into_dataclasses(["--inference_mode", "False"])  # the parser reads it as a bool
     assert config.inference_mode is False
+
+
+@pytest.mark.parametrize(
+    ("line", "code"),
+    [
+        ("use_rslora: no", ""),
+        ("use_rslora: off", ""),
+        ("use_rslora: True", ""),
+        ("fan_in_fan_out: null", ""),
+        ("fan_in_fan_out: ~", ""),
+        ("modules_to_save: null", ""),
+        ("modules_to_save: [lm_head]", ""),
+        ("bias: none", ""),
+        ("init_lora_weights: true", ""),
+        ("init_lora_weights: gaussian", ""),
+        ("use_rslora: 'no'", "F1"),
+        ("use_rslora: None", "F1"),
+        ("use_rslora: ${dora}", "F1"),
+        ("use_rslora: 'yes'", "F2"),
+        ("use_rslora: 'True'", "F2"),
+        ("modules_to_save: lm_head", "F1"),
+        ("modules_to_save: 'null'", "F1"),
+        ("modules_to_save: None", "F1"),
+        ("bias: None", "F1"),
+        ("init_lora_weights: null", "F2"),
+        ("init_lora_weights: None", "F1"),
+        ("init_lora_weights: 'false'", "F1"),
+    ],
+)
+def test_yaml(off: None, line: str, code: str) -> None:
+    """What YAML makes a bool, a list or nothing is right; texts that only look so are told."""
+    peft_strict.enable(invalid="warn")
+    with reports() as caught:
+        LoraConfig(**yaml.safe_load(line))
+    assert [each.message.code for each in caught] == [code] * bool(code)  # type: ignore[union-attr]
+
+
+def test_yaml_files_of_argument_parsers(strict: None, tmp_path: Path) -> None:
+    """``HfArgumentParser.parse_yaml_file`` hands on what the file says."""
+    for line, wrong in (("inference_mode: no", False), ("inference_mode: 'no'", True)):
+        file = tmp_path / "config.yaml"
+        file.write_text(line)
+        with parser_of(peft.PeftConfig) as parser:
+            if wrong:
+                assert refused(parser.parse_yaml_file, str(file)).fix == "inference_mode=False"
+            else:
+                assert parser.parse_yaml_file(str(file))[0].inference_mode is False
 
 
 # -- a user's own classes ---------------------------------------------------------------------------------------------
