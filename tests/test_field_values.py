@@ -29,3 +29,14 @@ def test_right_values_are_quiet_and_wrong_ones_are_not(version: str, right: int,
     assert set(found["unmade"]) <= {"AdamssConfig"}  # it wants scikit-learn
     assert counts["right"] - counts["right, refused by PEFT"] > right * 0.8
     assert sum(counts[f"{code} {way}"] for code in ("F1", "F2") for way in ("passed", "met")) > wrong
+
+
+def test_what_is_lost_without_a_word_is_told() -> None:
+    """Wrong values of LoRA that plain PEFT takes without a word, and that make another adapter, are all told.
+
+    Of all methods: ``python -m tests.field_values --losses``.
+    """
+    found = tried_on(importlib.metadata.version("peft"), "--losses", "LORA")
+    assert {field.partition(".")[2] for field in found["fields"]} == {"use_rslora", "use_dora", "init_lora_weights"}
+    assert len(found["losses"]) >= 10
+    assert found["untold"] == []
