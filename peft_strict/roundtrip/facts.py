@@ -188,9 +188,10 @@ def _listed(config: Any) -> Optional[tuple[str, ...]]:
     return tuple(names) if isinstance(names, (list, tuple, set)) else ()
 
 
-def _is_whole(name: str, config: Any) -> bool:
-    """Whether a tensor is of a module that is saved as a whole."""
-    return any(f".{module}." in f".{name}" for module in _listed(config) or ())
+def _is_whole(name: str, model: Any, config: Any) -> bool:
+    """Whether a tensor is of a module that is saved as a whole; up to 0.14 only the model knows those that it adds."""
+    modules = (*(_listed(config) or ()), *(_listed(model) or ()))
+    return any(f".{module}." in f".{name}" for module in modules)
 
 
 def _is_matrix(name: str) -> bool:
@@ -255,7 +256,7 @@ def gather_loaded(
         difference=None if in_model else difference,
         model_between=reverse.between if reverse is not None else "",
         cut_out=wrappers.cut_out(unplaced, [f"{each.layer}{each.entries}{each.inner}" for each in unfilled[:4]]),
-        told=foreign and not unfilled and all(_is_whole(name, config) for name in unplaced),
+        told=foreign and not unfilled and all(_is_whole(name, model, config) for name in unplaced),
         bare=_in_base(walked[:-1]) if leaf else "",
         absent=_in_base(walked) if holder is not None and not leaf else "",
         task_type=task_type,

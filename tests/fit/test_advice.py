@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 import warnings
+from collections.abc import Sequence
 from typing import Any, Callable, Optional
 
 import peft
@@ -24,6 +25,10 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # those of torch, transformers and PEFT are not the matter here
     pytest.mark.skipif(int(transformers.__version__.partition(".")[0]) < 5, reason="transformers < 5 sets no marks"),
 ]
+
+
+PEFT = tuple(int(part) for part in peft.__version__.split(".")[:2])
+MERGES = pytest.mark.skipif(not hasattr(peft.LoraModel, "merge_and_unload"), reason="this PEFT cannot merge")
 
 
 def said(action: Callable[[], Any]) -> list[str]:
@@ -103,6 +108,12 @@ CASES: dict[str, tuple[Callable[[int], nn.Module], Optional[str]]] = {
 def test_new_modules(case: str, strict: None, tmp_path: Any) -> None:
     """Without our line what is new is not in the adapter; with it, it is trained and comes back as it was."""
     make, task = CASES[case]
+    if task is not None and task not in list(peft.TaskType):
+        pytest.skip(f"this PEFT has no task type {task}")
+    if PEFT < (0, 3):
+        pytest.skip("this PEFT saves one adapter alone, under other names")
+    if PEFT < (0, 4) and case.endswith("of the user's"):
+        pytest.skip("this PEFT takes only models with a config")
     model = make(1)
     found = verdict(model, lora(model, task))
     if case == "question answering":
@@ -138,6 +149,11 @@ def _of_modules(names: list[str], state: dict[str, torch.Tensor]) -> dict[str, t
 
 
 # -- loading ---------------------------------------------------------------------------------------------------------
+
+
+def _lora(task: Optional[str] = None, targets: Sequence[str] = ("q_proj", "v_proj")) -> peft.PeftConfig:
+    """Return a config that the oldest releases of PEFT take, too: they need all these, and more than one target."""
+    return peft.LoraConfig(task_type=task, target_modules=list(targets), r=2, lora_alpha=2, lora_dropout=0.0)
 
 
 def _adapter(name: str, config: peft.PeftConfig, folder: Any) -> torch.Tensor:
@@ -190,10 +206,12 @@ LOADS: dict[str, tuple[str, Any, str, str]] = {
 def test_loading(case: str, strict: None, tmp_path: Any) -> None:
     """Where an adapter is loaded, its type is not the user's to write; the class named loads it as it was."""
     name, task, wrong, code = LOADS[case]
+    if task == "prompt" and PEFT == (0, 13):
+        pytest.skip("this PEFT cannot load a prompt for a classifier: it passes low_cpu_mem_usage on")
     if task == "prompt":
         config: Any = peft.PromptTuningConfig(task_type="SEQ_CLS", num_virtual_tokens=2)
     else:
-        config = peft.LoraConfig(task_type=task, target_modules=["q_proj"] if "llama" in name else ["q"])
+        config = _lora(task, ["q_proj", "v_proj"] if "llama" in name else ["q", "v"])
     trained = _adapter(name, config, tmp_path) if name != "t5" else _adapter_of_t5(config, tmp_path)
     model = getattr(transformers, wrong).from_pretrained(zoo.checkpoint(name))
     found = _report(model, tmp_path)
@@ -205,7 +223,9 @@ def test_loading(case: str, strict: None, tmp_path: Any) -> None:
     right = _as_loaded(found.fix)
     assert said(lambda: peft.PeftModel.from_pretrained(right, tmp_path)) == []
     if trained is not None and task != "prompt":
-        assert torch.allclose(_answers(peft.PeftModel.from_pretrained(_as_loaded(found.fix), tmp_path)), trained)
+        assert torch.allclose(
+            _answers(peft.PeftModel.from_pretrained(_as_loaded(found.fix), tmp_path)), trained, atol=1e-6
+        )
 
 
 def test_a_soft_prompt_that_names_no_task(strict: None, tmp_path: Any) -> None:
@@ -229,13 +249,17 @@ def test_a_soft_prompt_that_names_no_task(strict: None, tmp_path: Any) -> None:
 
 def _adapter_of_t5(config: Any, folder: Any) -> None:
     base = transformers.T5ForConditionalGeneration.from_pretrained(zoo.checkpoint("t5"))
-    peft.get_peft_model(base, config).save_pretrained(folder)
+    try:
+        peft.get_peft_model(base, config).save_pretrained(folder)
+    except AttributeError as error:  # up to 0.13 it asks T5 for what transformers 5 has no more
+        pytest.skip(f"this PEFT fails on it: {error}")
 
 
+@pytest.mark.skipif(PEFT < (0, 4), reason="this PEFT does not say what of a file has no place")
 def test_a_head_without_a_place(off: None, tmp_path: Any) -> None:
     """The report at the model says it of the head; the one at load is there for all else, and if that one is off."""
-    _adapter("llama_seq", peft.LoraConfig(task_type="SEQ_CLS", target_modules=["q_proj"]), tmp_path)
-    _adapter("llama_qa", peft.LoraConfig(task_type="QUESTION_ANS", target_modules=["q_proj"]), tmp_path / "spans")
+    _adapter("llama_seq", _lora("SEQ_CLS"), tmp_path)
+    _adapter("llama_qa", _lora("QUESTION_ANS"), tmp_path / "spans")
 
     def load(folder: Any = tmp_path, **settings: Any) -> list[str]:
         peft_strict.enable(**{"misfit": "warn", "roundtrip": "warn", **settings})
@@ -250,9 +274,10 @@ def test_a_head_without_a_place(off: None, tmp_path: Any) -> None:
         load(roundtrip="raise")
 
 
+@MERGES
 def test_a_classifier_on_top(strict: None, tmp_path: Any) -> None:
     """A classifier on top of a language model's adapter: merged first, its base model has what was learnt."""
-    _adapter("llama_lm", peft.LoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj"]), tmp_path)
+    _adapter("llama_lm", _lora("CAUSAL_LM"), tmp_path)
     wrong = transformers.LlamaForSequenceClassification.from_pretrained(zoo.checkpoint("llama_lm"))
     found = _report(wrong, tmp_path)
     assert "merge it there first (merge_and_unload, save_pretrained)" in found.fix
@@ -265,9 +290,10 @@ def test_a_classifier_on_top(strict: None, tmp_path: Any) -> None:
     assert said(lambda: peft.get_peft_model(model, lora(model, "SEQ_CLS"))) == []
 
 
+@pytest.mark.skipif(PEFT < (0, 3), reason="this PEFT loads adapters for training no otherwise than for use")
 def test_a_new_head_over_a_loaded_adapter(strict: None, tmp_path: Any) -> None:
     """A new head is told of also where the adapter is loaded to be trained on, but not where it is only used."""
-    _adapter("llama_lm", peft.LoraConfig(target_modules=["q_proj"]), tmp_path)
+    _adapter("llama_lm", _lora(), tmp_path)
     cls = transformers.LlamaForSequenceClassification
     found = _report(cls.from_pretrained(zoo.checkpoint("llama_lm")), tmp_path, is_trainable=True)
     assert found.code == "H2"
@@ -279,7 +305,7 @@ def test_a_new_head_over_a_loaded_adapter(strict: None, tmp_path: Any) -> None:
 
 def test_told_once(strict: None, tmp_path: Any) -> None:
     """An adapter that names a wrong task is told of where it is trained, and not again when it is loaded."""
-    config = peft.LoraConfig(task_type="TOKEN_CLS", target_modules=["q_proj"])
+    config = _lora("TOKEN_CLS")
     model = zoo.build("llama_lm")
     assert said(lambda: peft.get_peft_model(model, config).save_pretrained(tmp_path)) == ["L1"]
     assert said(lambda: peft.PeftModel.from_pretrained(zoo.build("llama_lm"), tmp_path)) == []

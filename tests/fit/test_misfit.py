@@ -133,7 +133,11 @@ def verdict(model: nn.Module, config: Any, wrapper: Any = "get_peft_model") -> O
     """Ask the rule what it says when this config meets this model; by default as ``get_peft_model`` has them meet."""
     release = live_release()
     if wrapper == "get_peft_model":
-        default = None if config.is_prompt_learning else release.peft_model
+        default = (
+            None
+            if getattr(config, "is_prompt_learning", isinstance(config, peft.PromptLearningConfig))
+            else release.peft_model
+        )
         wrapper = release.tasks.get(config.task_type, default)
     return find_misfit(model, config, wrapper=wrapper, adds=added_modules(wrapper), supported=release.supported)
 
@@ -144,7 +148,9 @@ def code(model: nn.Module, config: Any, wrapper: Any = "get_peft_model") -> Opti
 
 
 def lora(model: nn.Module, task: Optional[str] = None, **extra: Any) -> LoraConfig:
-    return LoraConfig(**{"task_type": task, "r": 2, "target_modules": zoo.targets(model), **extra})
+    # the oldest releases of PEFT have no defaults that work
+    usual = {"r": 2, "lora_alpha": 2, "lora_dropout": 0.0, "target_modules": zoo.targets(model)}
+    return LoraConfig(**{"task_type": task, **usual, **extra})
 
 
 def prompt(_model: Any, task: Optional[str] = None, **extra: Any) -> PromptTuningConfig:
