@@ -80,8 +80,8 @@ def _print_losses(version: str) -> bool:
     found = tried_on(version, "--losses")
     lost, untold = len(found["losses"]), len(found["untold"])
     classes = {field.partition(".")[0] for field in found["fields"]}
-    print(f"{version}: {lost - untold} of {lost} losses told ({found['cells']} wrong values tried; the losses are in")
-    print(f"  {len(found['fields'])} fields of {len(classes)} classes)")
+    where = f"{len(found['fields'])} fields of {len(classes)} classes"
+    print(f"{version}: {lost - untold} of {lost} losses told, in {where} ({found['cells']} wrong values tried)")
     for field, count in Counter(each.partition("=")[0] for each in found["untold"]).items():
         print(f"  not told: {field} ({count})", flush=True)
     return False
