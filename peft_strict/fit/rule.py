@@ -47,7 +47,7 @@ class Weight(NamedTuple):
         path: Its name in the model, such as ``classifier.dense.weight``.
         fresh: Whether it is newly initialised (``True``), came with the checkpoint (``False``), or neither is known.
         quantised: Whether its module is stored in a way that cannot be trained.
-        unit: The module to save it with, if that is not the direct child of the model that it is in.
+        unit: The module to save it with; empty for the direct child of the model that it is in.
     """
 
     path: str

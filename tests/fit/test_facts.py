@@ -164,8 +164,8 @@ def test_table_that_grows(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_head() -> None:
     """The head is what stands beside the base model; each parameter is new or not."""
     fresh = True
-    assert gather(zoo.build("llama_seq")).head == (Weight("score.weight", fresh),)
-    assert gather(zoo.build("llama_seq", own=True)).head == (Weight("score.weight", False),)
+    assert gather(zoo.build("llama_seq")).head == (Weight("score.weight", fresh, unit="score"),)
+    assert gather(zoo.build("llama_seq", own=True)).head == (Weight("score.weight", False, unit="score"),)
     assert {w.path for w in gather(zoo.build("roberta_seq")).head} == {
         f"classifier.{part}.{kind}" for part in ("dense", "out_proj") for kind in ("weight", "bias")
     }
@@ -223,7 +223,7 @@ def test_architectures(architectures: Any, fresh: Optional[bool]) -> None:
     """Without marks, the head is new if the checkpoint was saved from a class that is none of the model's."""
     model = transformers.LlamaForSequenceClassification(transformers.LlamaConfig(**zoo.LLAMA))
     model.config.__dict__["architectures"] = architectures
-    assert gather(model).head == (Weight("score.weight", fresh),)
+    assert gather(model).head == (Weight("score.weight", fresh, unit="score"),)
 
 
 def test_a_head_without_data() -> None:
@@ -231,7 +231,7 @@ def test_a_head_without_data() -> None:
     model = zoo.build("llama_seq")
     model.score.weight = nn.Parameter(torch.empty(2, 32, device="meta"))
     found = gather(model)
-    assert (found.head, found.marked) == ((Weight("score.weight", True),), False)
+    assert (found.head, found.marked) == ((Weight("score.weight", True, unit="score"),), False)
 
 
 def test_who_saves_the_head() -> None:

@@ -214,13 +214,15 @@ def _one_rank() -> Iterator[None]:
 @pytest.mark.parametrize(
     "config",
     [
-        pytest.param(lora(modules_to_save=["lm_head"]), id="saved whole"),
-        pytest.param(peft.TinyLoraConfig(r=2, u=4, target_modules=["q_proj"]), id="one tensor of several layers"),
+        pytest.param(lambda: lora(modules_to_save=["lm_head"]), id="saved whole"),
+        pytest.param(
+            lambda: peft.TinyLoraConfig(r=2, u=4, target_modules=["q_proj"]), id="one tensor of several layers"
+        ),
     ],
 )
-def test_within_fsdp(one_rank: None, config: peft.PeftConfig) -> None:
+def test_within_fsdp(one_rank: None, config: Callable[[], peft.PeftConfig]) -> None:
     """Names that PEFT finds without the part of the FSDP that is around the whole model are written."""
-    model = peft.get_peft_model(language_model(), config)
+    model = peft.get_peft_model(language_model(), config())
     whole = set(peft.get_peft_model_state_dict(model))
     wrapped = torch.distributed.fsdp.FullyShardedDataParallel(
         model, use_orig_params=True, device_id=torch.device("cpu")
