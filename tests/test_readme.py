@@ -208,8 +208,8 @@ def test_what_strict_does() -> None:
 def test_rows_of_the_matrix() -> None:
     """The table of the matrix says of each combination what the results say."""
     listed = {}
-    for peft, transformers, wrapts, _, *counts in page.rows(page.table_after(README, "| PEFT | transformers |")):
-        listed.update({(peft, transformers, wrapt): counts for wrapt in wrapts.split(", ")})
+    for peft, transformers, wrapts, python, *counts in page.rows(page.table_after(README, "| PEFT | transformers |")):
+        listed.update({(peft, transformers, wrapt, python): counts for wrapt in wrapts.split(", ")})
     found = {}
     for cell in json.loads(ways_map.RESULTS.read_text())["cells"]:
         if "ways" in cell:
@@ -217,8 +217,10 @@ def test_rows_of_the_matrix() -> None:
             silent = sum(way["plain"] == "silent" for way in met)
             passed = sum(way["strict"] != "refused" for way in met)
             wrapt = cell["wrapt"] + (" (pure Python)" if cell["pure_wrapt"] else "")
-            counts = [len(met), silent, passed, cell["right_uses"], cell["hindered"]]
-            found[cell["peft"], cell["transformers"], wrapt] = [str(count) for count in counts]
+            counts = [len(met), silent, passed, cell["right_uses"], cell["hindered"], cell["moved"]]
+            found[cell["peft"], cell["transformers"], wrapt, cell["python"].rpartition(".")[0]] = [
+                str(count) for count in counts
+            ]
     assert listed == found
 
 

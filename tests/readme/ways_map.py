@@ -10,7 +10,7 @@ from . import page, svg
 
 RESULTS = page.REPOSITORY / "tests" / "matrix" / "results.json"
 
-_LABELS, _CELL, _GAP = 392, 10.5, 14
+_LABELS, _CELL, _GAP = 416, 10.5, 14
 _TOP, _BOTTOM, _ROW, _SIDE = 66, 44, 15, 12
 _MARK = 8.5
 
