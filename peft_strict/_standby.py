@@ -310,10 +310,11 @@ def patch() -> "str | None":
         from .guards import install  # before the lock: an import that waits for another must not hold it
         from .releases import live
 
-        live.load_lazy_parts(sys.modules["peft"])
+        peft = live.imported()
+        live.load_lazy_parts(peft)
         with known.lock:
             if known.on:
-                install.apply(known)
+                install.apply(known, peft)
                 known.problem = None
     except Exception as error:  # a PEFT we do not understand must stay importable and usable
         known.problem = f"{type(error).__name__}: {error}"

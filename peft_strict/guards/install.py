@@ -13,6 +13,7 @@ from .patching import Place, attributes_of, holds, mark_of, peel, put
 from .watch import Watch
 
 if TYPE_CHECKING:
+    import types
     from collections.abc import Callable, Iterator
 
     from ..releases.live import Release
@@ -144,13 +145,13 @@ def _clean(owner: Any) -> None:
             peel(owner, name)
 
 
-def apply(state: State) -> None:
-    """Guard the PEFT that is imported now, on top of what may be guarded already.
+def apply(state: State, peft: types.ModuleType) -> None:
+    """Guard this PEFT, on top of what may be guarded already.
 
     Raises:
         RuntimeError: if this PEFT lacks something peft-strict needs.
     """
-    install = _install_of(live_release(), state)
+    install = _install_of(live_release(peft), state)
     for other in [known for known in state.installs if type(known) is not Install]:
         other.undo()  # placed by a copy of our code that was reloaded
         state.installs.remove(other)
@@ -176,9 +177,9 @@ def _install_of(release: Release, state: State) -> Install:
     return Install(release, state)
 
 
-def inspect_live(state: State) -> tuple[int, list[Unguarded], str]:
-    """Return how many config classes PEFT registers, what is not guarded of it, and PEFT's version."""
-    release = live_release()
+def inspect_live(state: State, peft: types.ModuleType) -> tuple[int, list[Unguarded], str]:
+    """Return how many config classes this PEFT registers, what is not guarded of it, and its version."""
+    release = live_release(peft)
     found = (known for known in state.installs if known.release.config_base is release.config_base)
     install = next(found, None) or Install(release, state)  # what another copy of our code has patched counts too
     return len(install.registered()), install.unguarded(), release.version

@@ -126,13 +126,26 @@ def _try(load: Callable[..., Any], *arguments: Any) -> None:
         return
 
 
-def live_release() -> Release:
-    """Describe the PEFT that is imported now.
+def imported() -> types.ModuleType:
+    """Return the ``peft`` that is imported.
+
+    At its end a reload takes it out of ``sys.modules`` and puts it back (``importlib._bootstrap._exec``): to import it
+    waits for that. Not to be called with a lock in hand.
+    """
+    found = sys.modules.get("peft")
+    return importlib.import_module("peft") if found is None else found
+
+
+def live_release(peft: Optional[types.ModuleType] = None) -> Release:
+    """Describe a PEFT.
+
+    Args:
+        peft: The package; by default the one that is imported now.
 
     Raises:
         RuntimeError: if it lacks something peft-strict needs (older than 0.2, or a half-imported package).
     """
-    peft = sys.modules["peft"]
+    peft = imported() if peft is None else peft
     mapping = sys.modules.get("peft.mapping")
     tasks_module = sys.modules.get("peft.mapping_func") or mapping
     try:

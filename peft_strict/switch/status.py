@@ -117,7 +117,7 @@ def examine(state: State, *, is_armed: bool) -> dict[str, Any]:
     try:
         from ..guards.install import inspect_live
 
-        classes, unguarded, version = inspect_live(state)
+        classes, unguarded, version = inspect_live(state, peft)
     except Exception as error:  # something else by the name of peft, or a wrapt that cannot be imported
         return {**found, "state": "not guarding", "problem": state.problem or f"{type(error).__name__}: {error}"}
     if unguarded and state.problem is not None:

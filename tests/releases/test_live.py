@@ -6,6 +6,7 @@ import enum
 import gc
 import importlib.metadata
 import sys
+import threading
 import types
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 import transformers
 from peft.tuners.tuners_utils import BaseTuner
 
-from peft_strict.releases.live import added_modules, instance_dict, is_own, live_release, meanings
+from peft_strict.releases.live import added_modules, imported, instance_dict, is_own, live_release, meanings
 
 from ..ways_in.rows import entry, lora, tiny_classifier, tiny_lm
 
@@ -83,6 +84,25 @@ def test_every_tuner_with_an_init_is_found() -> None:
     registered = {cls for cls in peft.mapping.PEFT_TYPE_TO_TUNER_MAPPING.values() if isinstance(cls, type)}
     assert RELEASE.tuners[0] is BaseTuner
     assert set(RELEASE.tuners[1:]) == {cls for cls in registered if "__init__" in vars(cls)}
+
+
+def test_at_the_end_of_a_reload() -> None:
+    """A reload takes the package out of `sys.modules` and puts it back: whoever asks meanwhile gets it."""
+    taken, put_back = threading.Event(), threading.Event()
+
+    def reload() -> None:
+        with sys.modules["_frozen_importlib"]._ModuleLockManager("peft"):
+            package = sys.modules.pop("peft")
+            taken.set()
+            put_back.wait(0.1)  # nobody sets it: the others come here
+            sys.modules["peft"] = package
+
+    thread = threading.Thread(target=reload)
+    thread.start()
+    taken.wait()
+    found = imported()
+    thread.join()
+    assert found is peft
 
 
 @pytest.mark.parametrize("missing", ["TaskType", "PeftConfig", "PeftModel"])
