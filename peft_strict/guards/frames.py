@@ -11,7 +11,7 @@ import types
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..releases.live import is_own
-from .patching import attributes_of
+from .patching import DEEPEST, attributes_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,6 @@ _FROM_SOURCE = frozenset(
 )
 
 _LOADERS = frozenset({"diffusers", "peft", "transformers"})
-_DEEPEST = 100  # layers of wrappers to look through
 
 
 def users_frame(release: Release) -> Optional[types.FrameType]:
@@ -168,7 +167,7 @@ def _stand_ins(release: Release) -> Iterator[types.CodeType]:
 
 def _codes(value: Any) -> Iterator[types.CodeType]:
     """Yield the code of a function, and of those that it says it wraps."""
-    for _ in range(_DEEPEST):
+    for _ in range(DEEPEST):
         if isinstance(value, (classmethod, staticmethod)):
             value = value.__func__
         if not callable(value) or isinstance(value, type):

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from .watch import Watch
 
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
-_DEEPEST = 100  # layers of wrappers to look through
+DEEPEST = 100  # layers of wrappers to look through
 # What no patch of ours is: most of what a module or a class holds beside functions.
 _PLAIN = frozenset(map(type, (None, False, 0, 0.0, "", (), [], {}, object)))
 
@@ -101,7 +101,7 @@ def holds(place: Place, watch: Watch) -> bool:
     """Whether one of our patches is in force there: outermost, or kept by what somebody else has put on top."""
     pending = [attributes_of(place.owner).get(place.name)]
     seen: set[int] = set()
-    while pending and len(seen) < _DEEPEST:
+    while pending and len(seen) < DEEPEST:
         layer = pending.pop(0)
         if id(layer) not in seen:
             seen.add(id(layer))

@@ -36,39 +36,27 @@ def undo():
     for home in homes:
         home.get_peft_model = found
 """
-REPLACING = """
-from peft.tuners.lora import LoraModel
-found = vars(LoraModel).get("__init__")
-inherited = LoraModel.__init__
+
+
+def replacing(cls: str) -> str:
+    """Return a module that puts an ``__init__`` of its own into a class of PEFT's."""
+    return f"""
+from peft import {cls} as owner
+found = vars(owner).get("__init__")
+inherited = owner.__init__
 
 def __init__(self, *args, **words):
     calls.append(1)
     inherited(self, *args, **words)
 
 def patch():
-    LoraModel.__init__ = __init__
+    owner.__init__ = __init__
 
 def undo():
-    if found is None and vars(LoraModel).get("__init__") is __init__:
-        del LoraModel.__init__
+    if found is None and vars(owner).get("__init__") is __init__:
+        del owner.__init__
     elif found is not None:
-        LoraModel.__init__ = found
-"""
-
-BUILDING = """
-from peft import PeftModel
-found = vars(PeftModel)["__init__"]
-inherited = PeftModel.__init__
-
-def __init__(self, *args, **words):
-    calls.append(1)
-    inherited(self, *args, **words)
-
-def patch():
-    PeftModel.__init__ = __init__
-
-def undo():
-    PeftModel.__init__ = found
+        owner.__init__ = found
 """
 
 
@@ -82,18 +70,9 @@ def by_injection(config: Any) -> None:
 
 SOMEBODY = {
     "wraps": (WRAPPING, by_get_peft_model),
-    "replaces": (REPLACING, by_injection),
-    "replaces, wrapped": (REPLACING, by_get_peft_model),
+    "replaces": (replacing("LoraModel"), by_injection),
+    "replaces, wrapped": (replacing("LoraModel"), by_get_peft_model),
 }
-
-
-@pytest.fixture(name="before")
-def _before(off: None) -> Iterator[snapshot.Snapshot]:
-    """Hold against each other what PEFT looks like before and after."""
-    before = snapshot.take()
-    yield before
-    peft_strict.disable()
-    assert snapshot.changes(before) == []
 
 
 @contextlib.contextmanager
@@ -167,7 +146,7 @@ def test_somebody_above_us(before: snapshot.Snapshot, kind: str, is_first_out: b
 def test_an_adapter_that_is_loaded_through_somebody(before: snapshot.Snapshot) -> None:
     """A function of somebody else between PEFT's does not hide that an adapter is being loaded, and from where."""
     peft_strict.enable()
-    with saved_adapter(task_type="CAUSAL_LM") as folder, somebody(BUILDING) as module:
+    with saved_adapter(task_type="CAUSAL_LM") as folder, somebody(replacing("PeftModel")) as module:
         with pytest.raises(peft_strict.MisfitError) as caught:  # M2
             peft.PeftModel.from_pretrained(tiny_classifier(), folder)
         assert folder in str(caught.value)

@@ -16,7 +16,7 @@ import time
 import typing
 import unittest.mock
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import peft
@@ -37,15 +37,6 @@ from ..ways_in import snapshot
 from ..ways_in.rows import entry, lora, past_us, registered_classes, tiny_lm
 
 CONFIGS = pytest.mark.parametrize("cls", [*registered_classes(), peft.PeftConfig], ids=lambda cls: cls.__name__)
-
-
-@pytest.fixture(name="before")
-def _before(off: None) -> Iterator[snapshot.Snapshot]:
-    """Give what PEFT is before the test, and check that it is the same again when all is switched off."""
-    before = snapshot.take()
-    yield before
-    peft_strict.disable()
-    assert snapshot.changes(before) == []
 
 
 def layers(owner: Any, name: str = "__init__") -> int:

@@ -1,29 +1,13 @@
 """The LoRA loaders of diffusers; the mistake: the adapter is saved from a model with activation checkpointing."""
 
 import torch
-from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from safetensors.torch import load_file, save_file
 from torch.distributed.algorithms._checkpoint.checkpoint_wrapper import apply_activation_checkpointing
 
 from tests.libraries.programs import tiny
 
-
-def unet() -> UNet2DConditionModel:
-    tiny.seed()
-    return UNet2DConditionModel(
-        sample_size=8,
-        block_out_channels=(8, 16),
-        layers_per_block=1,
-        norm_num_groups=4,
-        cross_attention_dim=16,
-        attention_head_dim=2,
-        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-    )
-
-
-model = unet()
+model = tiny.unet()
 model.add_adapter(LoraConfig(r=4, init_lora_weights="gaussian", target_modules=["to_k", "to_q"]))
 if tiny.IS_MISTAKE:
     apply_activation_checkpointing(model, check_fn=lambda each: type(each).__name__ == "BasicTransformerBlock")
@@ -36,7 +20,7 @@ for _ in range(3):
 FOLDER, FILE = tiny.FOLDER / "adapter", "lora.safetensors"
 model.save_lora_adapter(FOLDER, weight_name=FILE)
 save_file(load_file(FOLDER / FILE), FOLDER / "adapter_model.safetensors")  # its own has its metadata in any order
-other = unet()
+other = tiny.unet()
 if not tiny.IS_MISTAKE:
     other.load_lora_adapter(FOLDER, prefix=None, weight_name=FILE, use_safetensors=True)
 tiny.answer([other(noise, 1, text).sample.square().mean().item()])

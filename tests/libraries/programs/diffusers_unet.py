@@ -1,24 +1,13 @@
 """A UNet of diffusers with an adapter; the mistake: one of the names in `target_modules` is misspelt."""
 
 import torch
-from diffusers import UNet2DConditionModel
 from peft import LoraConfig
 from peft.utils import get_peft_model_state_dict
 from safetensors.torch import save_file
 
 from tests.libraries.programs import tiny
 
-tiny.seed()
-model = UNet2DConditionModel(
-    sample_size=8,
-    block_out_channels=(8, 16),
-    layers_per_block=1,
-    norm_num_groups=4,
-    cross_attention_dim=16,
-    attention_head_dim=2,
-    down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
-    up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
-)
+model = tiny.unet()
 model.add_adapter(
     LoraConfig(r=4, init_lora_weights="gaussian", target_modules=["to_k", "toq" if tiny.IS_MISTAKE else "to_q"])
 )

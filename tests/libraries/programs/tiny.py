@@ -80,6 +80,23 @@ def bert(kind: str = "ForMaskedLM", **options: Any) -> str:
     return _saved(f"Bert{kind}", transformers.BertConfig(**SIZES, vocab_size=32, **options))
 
 
+def unet() -> Any:
+    """Return a tiny UNet, always the same."""
+    from diffusers import UNet2DConditionModel
+
+    seed()
+    return UNet2DConditionModel(
+        sample_size=8,
+        block_out_channels=(8, 16),
+        layers_per_block=1,
+        norm_num_groups=4,
+        cross_attention_dim=16,
+        attention_head_dim=2,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "UpBlock2D"),
+    )
+
+
 def _saved(name: str, config: Any) -> str:
     import transformers
 
