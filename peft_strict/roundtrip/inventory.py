@@ -63,74 +63,68 @@ def take(model: Any, adapter: str, kinds: Layers, known: Container[str] = ()) ->
         kinds: The classes of the PEFT that is imported.
         known: Names without that of the adapter. Tensors of the adapter that have one of them are left out.
     """
-    held: list[Held] = []
-    loose: list[tuple[str, Any]] = []
-    layers = 0
-    seen = {id(model)}
-    with_adapters: dict[type, bool] = {}  # by class: asking it of an abstract one takes long
-    own: dict[type, bool] = {}
-    pending = [("", model)]
-    while pending:
-        path, module = pending.pop()
+    walk = _Walk(adapter, kinds, known)
+    walk.below("", model)
+    return Inventory(walk.held, walk.loose, walk.layers)
+
+
+class _Walk:
+    """One walk over a model; what it has found so far is in the attributes that `Inventory` has."""
+
+    def __init__(self, adapter: str, kinds: Layers, known: Container[str]) -> None:
+        self.held: list[Held] = []
+        self.loose: list[tuple[str, Any]] = []
+        self.layers = 0
+        self._adapter, self._kinds, self._known = adapter, kinds, known
+        self._seen: set[int] = set()
+        self._sorts: dict[type, tuple[bool, bool]] = {}  # by class: asking it of an abstract one takes long
+
+    def below(self, path: str, module: Any) -> None:
+        """Walk a module and all that is in it."""
+        self._seen.add(id(module))
         attributes, cls = module.__dict__, type(module)
-        if cls not in own:
-            with_adapters[cls], own[cls] = issubclass(cls, (kinds.tuner_layer, kinds.auxiliary)), is_own(cls)
         children = attributes["_modules"]
-        if with_adapters[cls]:
-            layers += 1
-            names = ("modules_to_save",) if issubclass(cls, kinds.whole) else adapter_dicts(module)
+        if cls not in self._sorts:
+            self._sorts[cls] = issubclass(cls, (self._kinds.tuner_layer, self._kinds.auxiliary)), is_own(cls)
+        has_adapters, own = self._sorts[cls]
+        if has_adapters:
+            self.layers += 1
+            names = ("modules_to_save",) if issubclass(cls, self._kinds.whole) else adapter_dicts(module)
             for name in names:
                 entries = children.get(name)
                 if entries is not None:
-                    _hold(held, path, name, entries.__dict__, adapter, known)
-        if with_adapters[cls] or own[cls]:
+                    self._hold(path, name, entries.__dict__)
+        if has_adapters or own:
             children = {name: children[name] for name in _INNER if name in children}
         else:
-            _loosen(loose, path, attributes)
-        for name, child in reversed(list(children.items())):
-            if child is None or id(child) in seen:
-                continue
-            seen.add(id(child))
-            if child.__dict__["_modules"]:
-                pending.append((f"{path}{name}.", child))
-            else:  # most modules are such leaves; none of PEFT's that matter here is one
-                _loosen(loose, f"{path}{name}.", child.__dict__)
-    return Inventory(held, loose, layers)
+            for name, parameter in attributes["_parameters"].items():
+                if parameter is not None and parameter.requires_grad:
+                    self.loose.append((f"{path}{name}", parameter))
+        for name, child in children.items():
+            if child is not None and id(child) not in self._seen:
+                self.below(f"{path}{name}.", child)
 
+    def _hold(self, path: str, name: str, entries: dict[str, Any]) -> None:
+        """Add what the dict of this name has for the adapter."""
+        modules = entries["_modules"]
+        if modules:
+            entry = modules.get(self._adapter)
+            if entry is not None:
+                self._hold_all(path, name, ".", entry.__dict__)
+            return
+        for kind in ("_parameters", "_buffers"):
+            tensor = entries[kind].get(self._adapter)
+            if tensor is not None and f"{path}{name}" not in self._known:
+                self.held.append(Held(path, name, "", tensor))
 
-def _loosen(loose: list[tuple[str, Any]], path: str, attributes: dict[str, Any]) -> None:
-    """Add the parameters of a module that require gradients."""
-    for name, parameter in attributes["_parameters"].items():
-        if parameter is not None and parameter.requires_grad:
-            loose.append((f"{path}{name}", parameter))
-
-
-def _hold(
-    held: list[Held], path: str, name: str, entries: dict[str, Any], adapter: str, known: Container[str]
-) -> None:
-    """Add what the dict of this name has for the adapter."""
-    modules = entries["_modules"]
-    if modules:
-        entry = modules.get(adapter)
-        if entry is not None:
-            _hold_all(held, path, name, entry.__dict__, ".", known)
-        return
-    for kind in ("_parameters", "_buffers"):
-        tensor = entries[kind].get(adapter)
-        if tensor is not None and f"{path}{name}" not in known:
-            held.append(Held(path, name, "", tensor))
-
-
-def _hold_all(
-    held: list[Held], path: str, name: str, attributes: dict[str, Any], inner: str, known: Container[str]
-) -> None:
-    """Add all parameters of a module."""
-    for each, parameter in attributes["_parameters"].items():
-        if parameter is not None and f"{path}{name}{inner}{each}" not in known:
-            held.append(Held(path, name, inner + each, parameter))
-    for each, child in attributes["_modules"].items():
-        if child is not None:
-            _hold_all(held, path, name, child.__dict__, f"{inner}{each}.", known)
+    def _hold_all(self, path: str, name: str, inner: str, attributes: dict[str, Any]) -> None:
+        """Add all parameters of a module that is the entry for the adapter, or in it."""
+        for each, parameter in attributes["_parameters"].items():
+            if parameter is not None and f"{path}{name}{inner}{each}" not in self._known:
+                self.held.append(Held(path, name, inner + each, parameter))
+        for each, child in attributes["_modules"].items():
+            if child is not None:
+                self._hold_all(path, name, f"{inner}{each}.", child.__dict__)
 
 
 def names_of(model: Any, tensors: Iterable[Any]) -> dict[int, list[str]]:
