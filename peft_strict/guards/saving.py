@@ -8,7 +8,6 @@ writes, and that nothing else goes into the file.
 from __future__ import annotations
 
 import contextvars
-import inspect
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
@@ -112,14 +111,7 @@ def deliver(watch: Watch, losses: Iterable[Loss], model: Any, source: Optional[s
 
 
 def _arguments(wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
-    parameters = parameters_of(wrapped)
-    if parameters is None:
-        return {}
-    try:
-        bound = inspect.Signature([*parameters.values()]).bind(*args, **kwargs).arguments
-    except TypeError:  # which the call itself raises next
-        return {}
-    return {**bound, **bound.get("kwargs", {})}
+    return {**dict(zip(parameters_of(wrapped) or (), args)), **kwargs}
 
 
 def _rehearse(model: Any, given: dict[str, Any]) -> None:
