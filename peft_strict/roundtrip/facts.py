@@ -72,6 +72,7 @@ def gather_saved(
         between=wrappers.between(names),
         difference=wrappers.difference(state_dict, names) if missing and state_dict else None,
         rivals=_rivals(model, adapter, missing),
+        replaced=state_dict is None and _has_own_state_dict(model),
         listed=_listed(config),
         warned=state_dict is None
         and adapters.warns_of_hollow(_member(config, "peft_type"))
@@ -247,6 +248,7 @@ def gather_loaded(
     if not unplaced:
         return facts
     names = [adapters.saved_name(each.name(adapter), adapter) for each in unfilled or held]
+    replaced = not set(names).isdisjoint(unplaced) and _has_own_state_dict(model)
     difference, reverse = wrappers.difference(unplaced, names), wrappers.difference(names, unplaced)
     in_model = bool(reverse is not None and reverse.between)
     walked, holder = _end_of_way(model, unplaced[0])
@@ -258,6 +260,8 @@ def gather_loaded(
         cut_out=wrappers.cut_out(unplaced, [f"{each.layer}{each.entries}{each.inner}" for each in unfilled[:4]]),
         told=foreign and not unfilled and all(_is_whole(name, model, config) for name in unplaced),
         bare=_in_base(walked[:-1]) if leaf else "",
+        whole=not set(empty).isdisjoint(unplaced),
+        replaced=replaced,
         absent=_in_base(walked) if holder is not None and not leaf else "",
         task_type=task_type,
         auto_class=meant,
@@ -291,8 +295,13 @@ def _unfilled(model: Any, held: Sequence[Held], adapter: str, missing: set[str])
 
 def _as_given(name: str, adapter: str, given: Mapping[str, Any]) -> str:
     """Return the name that a tensor had before PEFT put the name of the adapter into it."""
-    saved = adapters.saved_name(name, adapter)
-    return next((each for each in (saved, wrappers.strip(saved)) if each in given), name)
+    saved, once = adapters.saved_name(name, adapter), name.replace(f".{adapter}.{adapter}", f".{adapter}")
+    return next((each for each in (saved, wrappers.strip(saved), once) if each in given), name)
+
+
+def _has_own_state_dict(model: Any) -> bool:
+    """Whether somebody has put a ``state_dict`` onto this very model, as training scripts did for PEFT 0.2."""
+    return "state_dict" in model.__dict__
 
 
 def _end_of_way(model: Any, name: str) -> tuple[list[str], Any]:

@@ -1,7 +1,8 @@
 """The rule at load, as pure functions of a few facts: nothing here knows torch or PEFT.
 
 - R1: a tensor of the file has no place in the model.
-- R2: a tensor of the adapter got no value from the file.
+- R2: a tensor of the adapter got no value from the file. A state dict that is set by hand may be a part on purpose (as
+  where clients share one of two matrices): of that only what fills nothing of the adapter is told.
 
 Where both are so it is one loss, and R1 tells of both: names that do not fit leave as many places empty. Not seen:
 tensors that find the place of another one, and files of another base model.
@@ -38,6 +39,8 @@ class Loaded(NamedTuple):
         task_type: The task type of the adapter, where the model it was loaded into is of another kind, or ``""``.
         auto_class: The class that loads a model for that.
         bare: The path of a module that has no adapter in the model, but a tensor of one, or ``""``.
+        whole: Whether the tensors without a place have the names of the model, with that of the adapter in them.
+        replaced: Whether they are called right, and the model has a ``state_dict`` that is not that of its class.
         said: Whether the library that called PEFT reports both by itself.
         missing_said: Whether PEFT itself warns of tensors without a value.
         told: Whether it was said before that the adapter is for another class of model, and all that has no place is
@@ -60,6 +63,8 @@ class Loaded(NamedTuple):
     task_type: str = ""
     auto_class: str = ""
     bare: str = ""
+    whole: bool = False
+    replaced: bool = False
     said: bool = False
     missing_said: bool = False
     told: bool = False
@@ -77,7 +82,7 @@ def judge(facts: Loaded) -> Sequence[Loss]:
             f"({listing(facts.unplaced)}){_because(facts)}{empty}."
         )
         return [in_words("R1", where, what, _cure(facts), facts.unplaced, said=facts.said or facts.told)]
-    if facts.unfilled:
+    if facts.unfilled and (facts.source is not None or len(facts.unfilled) == facts.held):
         holding = f", as {facts.source or 'what was given'} holds no tensor" if not facts.given else ""
         what = f"{_keeping(facts)}{holding} ({listing(facts.unfilled)})."
         said = facts.said or facts.missing_said
@@ -102,6 +107,10 @@ def _because(facts: Loaded) -> str:
     found = facts.difference
     if facts.cut_out:
         return f": PEFT has cut `{facts.cut_out}` out of their names, as the adapter was called {facts.cut_out[1:]!r}"
+    if facts.whole:
+        return f": PEFT puts the adapter's name into theirs, which have `{facts.adapter}` in them already"
+    if facts.replaced:
+        return ": the model's `state_dict` has been replaced, and PEFT looks for the places by the names in it"
     if found is not None and found.between:
         return f": their names have `{found.between}` ({wrappers.BETWEEN[found.between]}) in between"
     if found is not None and found.more:
@@ -129,6 +138,11 @@ def _cure(facts: Loaded) -> str:
     found = facts.difference
     if facts.cut_out:
         return "Save it again from the run that trained it, with PEFT 0.18 or newer, or under another adapter name."
+    if facts.whole:
+        given = "state_dict" if facts.file is None else _reading(facts.file)[1]
+        return f"Have the model itself take them: model.load_state_dict({given}, strict=False)"
+    if facts.replaced:
+        return "Take it away before loading: del model.state_dict"
     if found is not None and _is_nested(facts):
         return "Load the adapter into the base model itself, without get_peft_model before that."
     if found is not None:
@@ -152,12 +166,16 @@ def _renaming(facts: Loaded, found: wrappers.Difference) -> str:
         name = f"{found.less!r} + name"
     if facts.file is None:
         return f"Give the tensors the model's names: {{{name}: tensor for name, tensor in state_dict.items()}}"
-    if facts.file.endswith(".bin"):
-        imported, save, load = "import torch", "torch.save", f"torch.load({facts.file!r}, weights_only=True)"
-    else:
-        imported, save = "from safetensors.torch import load_file, save_file", "save_file"
-        load = f"load_file({facts.file!r})"
+    save, load = _reading(facts.file)
+    imported = "import torch" if save == "torch.save" else "from safetensors.torch import load_file, save_file"
     return (
         f"Give the tensors the model's names:\n{imported}\n"
         f"{save}({{{name}: tensor for name, tensor in {load}.items()}}, {facts.file!r})"
     )
+
+
+def _reading(file: str) -> tuple[str, str]:
+    """Return the function that writes such a file, and the expression that reads this one."""
+    if file.endswith(".bin"):
+        return "torch.save", f"torch.load({file!r}, weights_only=True)"
+    return "save_file", f"load_file({file!r})"

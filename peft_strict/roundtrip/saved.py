@@ -37,6 +37,7 @@ class Saved(NamedTuple):
         between: The part that a wrapper puts into the paths of the modules, or ``""``.
         difference: How the names that were passed differ from those of the model, if they do.
         rivals: The names of other adapters that are parts of the names of missing tensors.
+        replaced: Whether PEFT took the state dict from a ``state_dict`` of the model that is not that of its class.
         listed: The ``modules_to_save`` of the config; ``None`` where it has no such field.
         warned: Whether PEFT itself has just warned of all tensors without elements.
     """
@@ -54,6 +55,7 @@ class Saved(NamedTuple):
     between: str = ""
     difference: Optional[wrappers.Difference] = None
     rivals: tuple[str, ...] = ()
+    replaced: bool = False
     listed: Optional[tuple[str, ...]] = ()
     warned: bool = False
 
@@ -128,6 +130,8 @@ def _because(facts: Saved) -> str:
     if facts.passed is not None:
         short = "none of them" if not facts.written else "not all of them"
         return f": the state dict that was passed has {short}" if not facts.between else f": {_in_between(facts)}"
+    if facts.replaced and not facts.between:
+        return ": PEFT takes them from the model's `state_dict`, which has been replaced"
     return f": {_in_between(facts)}" if facts.between else ""
 
 
@@ -166,6 +170,8 @@ def _cure(facts: Saved) -> str:
         return _RESCUE[facts.between]
     if facts.passed is not None:
         return "Pass the state dict of the whole model that is saved, or leave state_dict out."
+    if facts.replaced and not facts.between:
+        return "Take it away before saving: del model.state_dict"
     return "Save the model before it is wrapped or changed."
 
 

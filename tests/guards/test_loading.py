@@ -184,6 +184,35 @@ def test_the_function_itself() -> None:
     assert same(model, adapted())
 
 
+@pytest.mark.usefixtures("strict")
+def test_names_of_the_model() -> None:
+    """A state dict of the model itself is taken by the model; PEFT up to 0.20 puts the adapter's name in again."""
+    state_dict = adapted().state_dict()
+    model = peft.get_peft_model(language_model(), lora())
+    found = report(lambda: peft.set_peft_model_state_dict(model, state_dict))
+    assert (found is None) == same(model, adapted())
+    if found is not None:
+        assert "which have `default` in them already; 8 of 8 tensors" in str(found)
+        eval(found.fix.partition(": ")[2], {"model": model, "state_dict": state_dict})
+        assert same(model, adapted())
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_replaced_state_dict() -> None:
+    """Scripts for PEFT 0.2 put a `state_dict` onto the model, which misleads PEFT 0.21; without it all is loaded."""
+    model = adapted()
+    tensors = peft.get_peft_model_state_dict(model)
+    again = peft.get_peft_model(language_model(), lora())
+    again.state_dict = lambda: peft.get_peft_model_state_dict(model)
+    found = report(lambda: peft.set_peft_model_state_dict(again, tensors))
+    assert (found is None) == same(again, model)
+    if found is not None:
+        assert "the model's `state_dict` has been replaced" in str(found)
+        exec(found.fix.partition(": ")[2], {"model": again})
+        assert report(lambda: peft.set_peft_model_state_dict(again, tensors)) is None
+        assert same(again, model)
+
+
 # -- no value ---------------------------------------------------------------------------------------------------------
 
 
@@ -200,6 +229,17 @@ def test_a_file_that_lacks_some(folder: Path) -> None:
         warnings.simplefilter("always")
         peft.PeftModel.from_pretrained(language_model(), folder)
     assert len([each for each in everything if MISSING in str(each.message) or "R2" in str(each.message)]) == 1
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_part_that_is_set_by_hand() -> None:
+    """Who sets some tensors of an adapter by hand may mean these only; who sets none has lost all."""
+    tensors = peft.get_peft_model_state_dict(adapted())
+    model = peft.get_peft_model(language_model(), lora())
+    shared = {name: tensor for name, tensor in tensors.items() if "lora_A" in name}
+    assert report(lambda: peft.set_peft_model_state_dict(model, shared)) is None
+    found = report(lambda: peft.set_peft_model_state_dict(model, {}))
+    assert "8 of 8 tensors of the adapter get no value and stay as before, as what was given holds no" in str(found)
 
 
 @pytest.mark.usefixtures("strict")

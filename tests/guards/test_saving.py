@@ -121,6 +121,24 @@ def test_foreign_names(tmp_path: Path, change: Callable[[str], str], said: str) 
 
 
 @pytest.mark.usefixtures("strict")
+def test_a_replaced_state_dict(tmp_path: Path) -> None:
+    """Scripts for PEFT 0.2 put a `state_dict` onto the model, out of which later ones up to 0.20 save nothing."""
+    model = adapted()
+    whole = model.state_dict
+    model.state_dict = lambda: peft.get_peft_model_state_dict(model, whole())
+    with reports() as found:
+        model.save_pretrained(tmp_path)
+    assert bool(found) != bool(tensors(tmp_path))
+    if found:
+        message = str(found[0].message)
+        assert message.startswith("peft-strict K1")
+        assert "PEFT takes them from the model's `state_dict`, which has been replaced." in message
+        exec(found[0].message.fix.partition(": ")[2], {"model": model})
+        assert codes(lambda: model.save_pretrained(tmp_path)) == []
+        assert len(tensors(tmp_path)) == 8
+
+
+@pytest.mark.usefixtures("strict")
 def test_nothing_was_gathered(tmp_path: Path) -> None:
     """An empty state dict that is about to be written is told of; on a rank that writes nothing it is not."""
     model = adapted()

@@ -22,11 +22,14 @@ LOST = GOOD._replace(unplaced=NAMES)
         (LOST, ["R1"]),
         (LOST._replace(unfilled=NAMES), ["R1"]),
         (GOOD._replace(unfilled=NAMES), ["R2"]),
+        (GOOD._replace(unfilled=NAMES[:1]), ["R2"]),
+        (GOOD._replace(unfilled=NAMES[:1], source=None), []),
+        (GOOD._replace(unfilled=NAMES, source=None), ["R2"]),
     ],
-    ids=["good", "good-beside-notes", "unplaced", "both", "unfilled"],
+    ids=["good", "good-beside-notes", "unplaced", "both", "unfilled", "part", "part-by-hand", "nothing-by-hand"],
 )
 def test_codes(facts: Loaded, codes: list[str]) -> None:
-    """What has no place is told first, and what got no value with it: it is one loss."""
+    """What has no place is told first, and what got no value with it: it is one loss. A part set by hand is none."""
     assert [loss.code for loss in judge(facts)] == codes
 
 
@@ -78,6 +81,21 @@ def test_codes(facts: Loaded, codes: list[str]) -> None:
             "trained with, which has `score`. Its task type, SEQ_CLS, is that of AutoModelForX.",
         ),
         ({"bare": "model.q"}, "`model.q` has no adapter of this kind", "with the config that it was saved with"),
+        (
+            {"whole": True, "bare": "model.q.lora_A.default"},
+            "PEFT puts the adapter's name into theirs, which have `default` in them already",
+            "model.load_state_dict(state_dict, strict=False)",
+        ),
+        (
+            {"whole": True, "file": "/out/adapter_model.bin"},
+            "which have `default` in them already",
+            "model.load_state_dict(torch.load('/out/adapter_model.bin', weights_only=True), strict=False)",
+        ),
+        (
+            {"replaced": True},
+            "the model's `state_dict` has been replaced, and PEFT looks for the places by the names in it",
+            "del model.state_dict",
+        ),
         ({}, "have no place in the model", "with the config that it was saved with"),
     ],
     ids=str,

@@ -75,6 +75,16 @@ def test_codes(facts: Saved, codes: list[str]) -> None:
             "have `_orig_mod` (torch.compile) in between",
             "leave state_dict out",
         ),
+        (
+            {"replaced": True},
+            "PEFT takes them from the model's `state_dict`, which has been replaced",
+            "del model.state_dict",
+        ),
+        (
+            {"replaced": True, "between": "_orig_mod"},
+            "where `_orig_mod` (torch.compile) is in between",
+            "before it is wrapped",
+        ),
         ({}, "none of its 2 tensors will be in the file.", "before it is wrapped"),
     ],
     ids=str,
