@@ -156,7 +156,9 @@ def after(look: Look, *, adds: Collection[str], of_head: bool = False) -> Option
     if any(each.field in _OF_ADAPTED for each in unknown):
         reached = _adapted(look)
         unknown = [
-            each for each in unknown if each.field not in _OF_ADAPTED or (each.near and each.near.name in reached)
+            each
+            for each in unknown
+            if each.field not in _OF_ADAPTED or (each.near and reached.issuperset(each.near.names))
         ]
     if not unknown:
         return None
@@ -191,10 +193,11 @@ def _heads(model: Any) -> Collection[str]:
 
 
 def _is_in(each: Unknown, heads: Collection[str]) -> bool:
-    return each.field == SAVED and each.near is not None and each.near.name.partition(".")[0] in heads
+    near = each.near.names if each.near else ()
+    return each.field == SAVED and bool(near) and all(name.partition(".")[0] in heads for name in near)
 
 
-def _adapted(look: Look) -> Collection[str]:
+def _adapted(look: Look) -> set[str]:
     """Return each name under which there is an adapter; nothing if some were there before."""
     modules = [] if look.adapted else tree.modules_of(look.model) or []
     paths = [path.split(".") for path, module in modules if tree.is_adapted(module)]

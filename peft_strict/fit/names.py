@@ -1,9 +1,10 @@
 """Names in a config that name nothing in the model, and the name that was meant: pure functions of names.
 
 A name is *dead* if PEFT would find nothing under it. Most dead names are harmless: lists are written for several
-architectures at once. What tells a mistake is a name of the live model close by that no other entry takes, so `hint`
-is deliberately narrow: it knows spelling, one slip of the pen, one part more or less, and what the model itself calls
-its embedding and its head. Two readings are no reading.
+architectures at once. What tells a mistake is a name of the live model close by that no other entry takes.
+
+`nearest` is narrow on purpose: it knows spelling, one slip of the pen, one part more or less, several names in one
+text, and what the model itself calls its embedding and its head. Two readings are no reading.
 
 Shaped on 3,741 measured cells and 103 public lists; ``tests/fit/recipes.json`` holds lists that it had not seen.
 """
@@ -24,6 +25,7 @@ FIELDS = (TARGETS, SAVED, PARAMETERS, EXCLUDED, FEEDFORWARD)
 _BY_TAIL = frozenset({SAVED, FEEDFORWARD})  # where an entry is any end of a name, with no dot before it
 
 _LONGEST = 200  # characters; nothing longer is a slip of the pen
+_BETWEEN = re.compile(r"[\s,;|]+")  # what parts the names of a list that is one text
 
 
 class Embeddings(NamedTuple):
@@ -37,15 +39,15 @@ NOT_ASKED = Embeddings()
 
 
 class Near(NamedTuple):
-    """The name of the live model that an entry is closest to.
+    """The name of the live model that an entry is closest to, or the names that it has in one text.
 
     Attributes:
-        name: What to write.
+        names: What to write.
         role: ``"embedding"`` or ``"head"`` where the model was asked for it; else ``""``.
-        taken: Whether another entry of the list reaches the same modules, so that nothing is lost.
+        taken: Whether other entries of the list reach the same modules, so that nothing is lost.
     """
 
-    name: str
+    names: tuple[str, ...]
     role: str = ""
     taken: bool = False
 
@@ -106,10 +108,10 @@ def dead(entry: str, names: Names, field: str) -> bool:
     return not any(path.endswith("." + entry) for path in names.by_last.get(last, ()))
 
 
-def hint(
+def nearest(
     names: Names, entry: str, others: Collection[str], embeddings: Embeddings = NOT_ASKED, field: str = TARGETS
-) -> Optional[str]:
-    """Return the name of the live model that a dead entry meant; ``None`` if that is not certain, or it is taken.
+) -> Optional[Near]:
+    """Return what a dead entry meant of the live model; ``None`` if that is not certain.
 
     Args:
         names: The names that may be meant.
@@ -118,30 +120,41 @@ def hint(
         embeddings: What the model calls its embedding and its head.
         field: The field of the config; see `dead`.
     """
-    near = nearest(names, entry, others, embeddings, field)
-    return near.name if near and not near.taken else None
-
-
-def nearest(
-    names: Names, entry: str, others: Collection[str], embeddings: Embeddings = NOT_ASKED, field: str = TARGETS
-) -> Optional[Near]:
-    """Return what `hint` returns, also if it is taken, and how it was found."""
     if len(entry) > _LONGEST:
         return None
+    meant, role = _joined(names, entry, field), ""
+    if not meant:
+        name, role = _one_meant(names, entry, embeddings, field)
+        meant = (name,) if name is not None else ()
+    if not meant:
+        return None
+    taken = all(any(_takes(other, name, field) for other in others if other != entry) for name in meant)
+    return Near(meant, role, taken)
+
+
+def _joined(names: Names, entry: str, field: str) -> tuple[str, ...]:
+    """Return the names in a text that holds several, as of a command line: PEFT takes it for one.
+
+    Each has to be a name of the model as it stands: else the text may be anything, such as a regular expression.
+    """
+    parts = tuple(dict.fromkeys(_clean(part, field) for part in _BETWEEN.split(entry) if part))
+    live = all(part and not dead(part, names, field) and names.may_be(part) for part in parts)
+    return parts if len(parts) > 1 and live else ()
+
+
+def _one_meant(names: Names, entry: str, embeddings: Embeddings, field: str) -> tuple[Optional[str], str]:
+    """Return the one name that a dead entry meant, or ``None``, and its role."""
     wanted = _clean(entry, field)
     parts = tuple(wanted.split("."))
     if not all(map(_tokens, parts)):
-        return None
+        return None, ""
     role = ""
     found = _exact(names, wanted, field) or _spelt(names, parts)
     if not found:
         found, role = _asked(parts, embeddings)
     found = found or _slipped(names, parts) or _shifted(names, parts)
     found = {name for name in found if names.may_be(name)}
-    if len(found) != 1:
-        return None
-    name = found.pop()
-    return Near(name, role, any(_takes(other, name, field) for other in others if other != entry))
+    return (found.pop(), role) if len(found) == 1 else (None, "")
 
 
 def asks_for_embeddings(entry: str, field: str) -> bool:

@@ -26,7 +26,7 @@ class Unknown(NamedTuple):
     Attributes:
         field: The field of the config.
         entry: The entry.
-        near: The name that was meant, or ``None``.
+        near: What was meant, or ``None``.
     """
 
     field: str
@@ -80,12 +80,16 @@ def _loss(unknown: Sequence[Unknown]) -> str:
     if field == SAVED:
         lost = f"nothing is trained or saved for {it}"
     elif field == EXCLUDED:
-        meant = list(dict.fromkeys(each.near.name for each in unknown if each.near))
+        meant = _meant(unknown)
         lost = f"{_listing(meant)} {'is' if len(meant) == 1 else 'are'} adapted all the same"
     elif field == FEEDFORWARD:
-        meant = list(dict.fromkeys(each.near.name for each in unknown if each.near))
+        meant = _meant(unknown)
         lost = f"the outputs of {_listing(meant)} are scaled, not the inputs"
     return f"`{field}` names {names}, which this model does not have: {lost}"
+
+
+def _meant(unknown: Sequence[Unknown]) -> list[str]:
+    return list(dict.fromkeys(name for each in unknown if each.near for name in each.near.names))
 
 
 def _hints(unknown: Sequence[Unknown]) -> list[str]:
@@ -94,9 +98,9 @@ def _hints(unknown: Sequence[Unknown]) -> list[str]:
     lines = []
     for entry, near in known[:_MOST]:
         if near.role:
-            line = f"this model's {near.role} is `{near.name}`{'.' if len(known) == 1 else ''}"
+            line = f"this model's {near.role} is {_listing(near.names)}{'.' if len(known) == 1 else ''}"
         else:
-            line = f"did you mean `{near.name}`?"
+            line = f"did you mean {_listing(near.names)}?"
         lines.append(line[0].upper() + line[1:] if len(known) == 1 else f"For `{_printed(entry)}`, {line}")
     return lines
 
@@ -109,21 +113,21 @@ def _fixes(unknown: Sequence[Unknown], lists: Mapping[str, Sequence[str]]) -> It
     for field in FIELDS:
         entries = lists.get(field, ())
         same = _OF_IA3 if field in _OF_IA3 else (field,)
-        meant = {each.entry: each.near.name if each.near else None for each in unknown if each.field in same}
-        meant = {entry: name for entry, name in meant.items() if entry in entries}
+        meant = {each.entry: each.near.names if each.near else () for each in unknown if each.field in same}
+        meant = {entry: names for entry, names in meant.items() if entry in entries}
         if meant:
             yield _fix(field, meant, entries)
 
 
-def _fix(field: str, meant: Mapping[str, Optional[str]], entries: Sequence[str]) -> str:
-    written = [name for name in dict.fromkeys(meant.get(entry, entry) for entry in entries) if name is not None]
+def _fix(field: str, meant: Mapping[str, Sequence[str]], entries: Sequence[str]) -> str:
+    written = list(dict.fromkeys(name for entry in entries for name in meant.get(entry, (entry,))))
     if len(written) > _LONGEST_LIST:
         return f"{_exchanges(meant)} in {field}"
     return f"{field}=[{', '.join(map(_quoted, written))}]" if written else f"{field}=None"
 
 
-def _exchanges(meant: Mapping[str, Optional[str]]) -> str:
-    pairs = [f"{_quoted(name)} for {_quoted(entry)}" for entry, name in meant.items() if name is not None]
+def _exchanges(meant: Mapping[str, Sequence[str]]) -> str:
+    pairs = [f"{', '.join(map(_quoted, names))} for {_quoted(entry)}" for entry, names in meant.items() if names]
     if not pairs:
         return f"no {_listing(list(meant))}"
     more = len(pairs) - _MOST

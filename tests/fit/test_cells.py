@@ -150,6 +150,13 @@ CELLS = {
     "case": Cell(_targets(str.upper), "N1"),
     "blank in front": Cell(_targets(" {}".format), "N1"),
     "comma behind": Cell(_targets("{},".format), "N1"),
+    "joined by a comma": Cell(lambda kind: {"target_modules": [kind.first, f"{kind.first},{kind.second}"]}, "N1"),
+    "joined by a comma, both named as well": Cell(
+        lambda kind: {"target_modules": [kind.first, kind.second, f"{kind.first},{kind.second}"]}, ""
+    ),
+    "saved: joined by a comma": Cell(
+        lambda kind: {"target_modules": [kind.first], "modules_to_save": [f"{kind.head}, {kind.second}"]}, "N1", _head
+    ),
     "weight": Cell(_targets("{}.weight".format), "N1"),
     "expression in a list": Cell(_targets(".*{}".format), "N1"),
     "the wrapper's name in front": Cell(_targets("base_model.model.{}".format), "N1"),
@@ -173,7 +180,9 @@ CELLS = {
     "layers beyond the last": Cell(lambda kind: {"target_modules": [kind.first], "layers_to_transform": [0, 99]}, ""),
     "rank of nothing": Cell(lambda kind: {"target_modules": [kind.first], "rank_pattern": {"v_prj": 4}}, ""),
 }
-ELSEWHERE = [name for name in CELLS if not name.startswith(("excluded", "layers", "rank", "expression with"))]
+ELSEWHERE = [
+    name for name in CELLS if not name.startswith(("excluded", "layers", "rank", "expression with", "saved: joined"))
+]
 
 
 @pytest.fixture(autouse=True)
@@ -255,6 +264,9 @@ def test_one_excluded_of_two(kind: str) -> None:
     assert [warning.code for warning in said] == ["N1"]
     assert _reaches(trained, names.second)
     said, _, _ = outcome(names.build(), LORA(**{**fields, "target_modules": [names.first]}, exclude_modules=["x"]))
+    assert said == []
+    joined = f"{names.second} {names.head}"  # of which only one is adapted
+    said, _, _ = outcome(names.build(), LORA(**fields, exclude_modules=[names.first, joined]))
     assert said == []
 
 

@@ -11,13 +11,13 @@ import pytest
 from peft_strict.fit.names import (
     EXCLUDED,
     FEEDFORWARD,
+    NOT_ASKED,
     PARAMETERS,
     SAVED,
     TARGETS,
     Embeddings,
     Names,
     dead,
-    hint,
     nearest,
 )
 
@@ -65,6 +65,14 @@ MOE = Names(_layers("layers", 2, "self_attn.q_proj self_attn.v_proj mlp.gate mlp
 SHARED = Names(_layers("layers", 2, "mlp.gate mlp.shared_expert.gate_proj"))
 SD3 = Names(_layers("blocks", 2, "attn.to_q attn.to_k attn.add_q_proj attn.to_out.0 attn.to_add_out"))
 OWN = Embeddings("wte", "lm_head")
+
+
+def hint(
+    names: Names, entry: str, others: list[str], embeddings: Embeddings = NOT_ASKED, field: str = TARGETS
+) -> str | None:
+    """Return what a dead entry meant and no other one takes, separated by blanks."""
+    near = nearest(names, entry, others, embeddings, field)
+    return " ".join(near.names) if near and not near.taken else None
 
 
 @pytest.mark.parametrize(
@@ -126,6 +134,11 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
             "model.layers.3.mlp.up_proj",
             id="the wrapper's name in front of a layer's",
         ),
+        pytest.param(LLAMA, "q_proj,v_proj", "q_proj v_proj", id="two names in one"),
+        pytest.param(LLAMA, " q_proj, mlp.up_proj;lm_head ", "q_proj mlp.up_proj lm_head", id="three names in one"),
+        pytest.param(LLAMA, "q_proj v_proj", "q_proj v_proj", id="two names with a blank between"),
+        pytest.param(LLAMA, "q_proj|v_proj", "q_proj v_proj", id="an alternative of names"),
+        pytest.param(LLAMA, "['q_proj', 'v_proj']", "q_proj v_proj", id="a list as a text"),
         pytest.param(LLAMA, "qproj", "q_proj", id="separator left out"),
         pytest.param(LLAMA, "q-proj", "q_proj", id="another separator"),
         # slips of the pen
@@ -175,7 +188,8 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
         pytest.param(Names(["conv_norm"]), "cond_norm", None, id="another word in a name"),
         pytest.param(LLAMA, "all-linear", None, id="PEFT's shorthand"),
         pytest.param(LLAMA, "q_proj|v_prj", None, id="an alternative"),
-        pytest.param(LLAMA, "q_proj,v_proj", None, id="two names in one"),
+        pytest.param(LLAMA, "q_proj,v_prj", None, id="two names in one, of which one is wrong"),
+        pytest.param(LLAMA, "q_proj, q_proj", None, id="one name twice"),
         pytest.param(LLAMA, "model.layers.*.self_attn.v_prj", None, id="a star"),
         pytest.param(LLAMA, "", None, id="empty"),
         pytest.param(LLAMA, "., ", None, id="nothing but signs"),
@@ -185,7 +199,7 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
     ],
 )
 def test_hint(names: Names, entry: str, meant: str | None) -> None:
-    """A hint is the one name that spelling, a slip of the pen or one part more or less leads to."""
+    """Meant is the one name that spelling, a slip of the pen or a part more leads to, or several in one text."""
     assert hint(names, entry, []) == meant
 
 
@@ -206,7 +220,13 @@ def test_taken(others: list[str], field: str, meant: str | None) -> None:
     assert hint(LLAMA, "v_prj", others, field=field) == meant
     near = nearest(LLAMA, "v_prj", others, field=field)
     assert near is not None
-    assert (near.name, near.taken) == ("v_proj", meant is None)
+    assert (near.names, near.taken) == (("v_proj",), meant is None)
+
+
+def test_all_of_several_have_to_be_taken() -> None:
+    """Of several names in one text something is lost as long as other entries do not reach each of them."""
+    assert hint(LLAMA, "q_proj,v_proj", ["q_proj"]) == "q_proj v_proj"
+    assert hint(LLAMA, "q_proj,v_proj", ["q_proj", "v_proj"]) is None
 
 
 @pytest.mark.parametrize(
@@ -227,7 +247,7 @@ def test_taken(others: list[str], field: str, meant: str | None) -> None:
 def test_embeddings(entry: str, embeddings: Embeddings, meant: tuple[str, str] | None) -> None:
     """For the names that models give their embedding and head, the hint is what this model calls its own."""
     near = nearest(Names(["transformer.h.0.attn.c_attn"]), entry, ["c_attn"], embeddings, SAVED)
-    assert (near and (near.name, near.role)) == meant
+    assert (near and (*near.names, near.role)) == meant
 
 
 def test_spelling_goes_before_the_model_s_own_names() -> None:

@@ -7,12 +7,12 @@ import pytest
 from peft_strict.fit.names import EXCLUDED, FEEDFORWARD, PARAMETERS, SAVED, TARGETS, Near
 from peft_strict.fit.unknown import Unknown, in_words
 
-V = Unknown(TARGETS, "v_prj", Near("v_proj"))
-K = Unknown(TARGETS, "k_prj", Near("k_proj"))
-WTE = Unknown(SAVED, "embed_tokens", Near("wte", "embedding"))
+V = Unknown(TARGETS, "v_prj", Near(("v_proj",)))
+K = Unknown(TARGETS, "k_prj", Near(("k_proj",)))
+WTE = Unknown(SAVED, "embed_tokens", Near(("wte",), "embedding"))
 FOO = Unknown(SAVED, "foo", None)
-OUT = Unknown(EXCLUDED, "o_prj", Near("o_proj"))
-EXPERTS = Unknown(PARAMETERS, "experts.up", Near("experts.gate_up_proj"))
+OUT = Unknown(EXCLUDED, "o_prj", Near(("o_proj",)))
+EXPERTS = Unknown(PARAMETERS, "experts.up", Near(("experts.gate_up_proj",)))
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ EXPERTS = Unknown(PARAMETERS, "experts.up", Near("experts.gate_up_proj"))
             id="an exclusion",
         ),
         pytest.param(
-            [Unknown(FEEDFORWARD, "down_prj", Near("down_proj"))],
+            [Unknown(FEEDFORWARD, "down_prj", Near(("down_proj",)))],
             {FEEDFORWARD: ["down_prj"]},
             "N1",
             "`feedforward_modules` names `down_prj`, which this model does not have: "
@@ -110,7 +110,7 @@ EXPERTS = Unknown(PARAMETERS, "experts.up", Near("experts.gate_up_proj"))
             id="three fields",
         ),
         pytest.param(
-            [Unknown(TARGETS, name, Near("gate_up_proj")) for name in ("gate_proj", "up_proj")],
+            [Unknown(TARGETS, name, Near(("gate_up_proj",))) for name in ("gate_proj", "up_proj")],
             {TARGETS: ["gate_proj", "up_proj", "o_proj"]},
             "N1",
             "`target_modules` names `gate_proj` and `up_proj`, which this model does not have: "
@@ -119,6 +119,15 @@ EXPERTS = Unknown(PARAMETERS, "experts.up", Near("experts.gate_up_proj"))
             "  For `up_proj`, did you mean `gate_up_proj`?\n"
             '  Write target_modules=["gate_up_proj", "o_proj"]',
             id="two that meant one",
+        ),
+        pytest.param(
+            [Unknown(TARGETS, "q_proj,v_proj", Near(("q_proj", "v_proj")))],
+            {TARGETS: ["q_proj,v_proj", "o_proj", "q_proj"]},
+            "N1",
+            "`target_modules` names `q_proj,v_proj`, which this model does not have: nothing is trained for it.\n"
+            "  Did you mean `q_proj` and `v_proj`?\n"
+            '  Write target_modules=["q_proj", "v_proj", "o_proj"]',
+            id="one that meant two",
         ),
     ],
 )
@@ -133,19 +142,22 @@ def test_report(unknown: list[Unknown], lists: dict[str, list[str]], code: str, 
 def test_long_lists_are_not_written_out() -> None:
     """Of a long list only what changes is written, and of many changes the first."""
     entries = [f"layers.{index}.v_prj" for index in range(20)]
-    unknown = [Unknown(TARGETS, entry, Near(entry.replace("prj", "proj"))) for entry in entries]
+    unknown = [Unknown(TARGETS, entry, Near((entry.replace("prj", "proj"),))) for entry in entries]
     found = in_words(unknown[:1], {TARGETS: entries}, model_class="M", config_class="C")
     assert found.fix == '"layers.0.v_proj" for "layers.0.v_prj" in target_modules'
     found = in_words(unknown, {TARGETS: entries}, model_class="M", config_class="C")
     assert found.fix.endswith('"layers.2.v_proj" for "layers.2.v_prj" and 17 more in target_modules')
     assert len(found.message.splitlines()) == 5
+    two = Unknown(TARGETS, "q_proj,v_proj", Near(("q_proj", "v_proj")))
+    found = in_words([two], {TARGETS: [*entries, "q_proj,v_proj"]}, model_class="M", config_class="C")
+    assert found.fix == '"q_proj", "v_proj" for "q_proj,v_proj" in target_modules'
     nameless = in_words([Unknown(SAVED, "foo", None)], {SAVED: [*entries, "foo"]}, model_class="M", config_class="C")
     assert nameless.fix == "no `foo` in modules_to_save"
 
 
 def test_odd_entries() -> None:
     """Entries with quotes, line ends or a great length make no odd text."""
-    unknown = [Unknown(TARGETS, entry, Near("v_proj")) for entry in ('"v_proj"', "v_proj\n", "x" * 500)]
+    unknown = [Unknown(TARGETS, entry, Near(("v_proj",))) for entry in ('"v_proj"', "v_proj\n", "x" * 500)]
     found = in_words(unknown, {TARGETS: [each.entry for each in unknown]}, model_class="M", config_class="C")
     assert len(found.message) < 1000
     assert [line[:6] for line in found.message.splitlines()] == ["peft-s", "  For ", "  For ", "  For ", "  Writ"]
