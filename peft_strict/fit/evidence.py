@@ -178,9 +178,25 @@ def _is_zero(bias: Any, module: object) -> Optional[bool]:
     if not is_plain(bias) or inside(module, "_modules"):
         return None
     try:
-        return not bias.any()
+        values = _values(bias)
+        return not values.any() if values.numel() else None
     except Exception:  # without data (meta), or a device that has failed
         return None
+
+
+def _values(parameter: Any) -> Any:
+    """Return the values of a parameter that this process has.
+
+    DeepSpeed (ZeRO-3) leaves the parameter itself without elements, and keeps a part of them in each process, with
+    something behind the last that is none of them (``ds_tensor``, read in 0.19).
+
+    Raises:
+        Exception: of any kind, for a parameter that neither has values nor a part of them here.
+    """
+    if parameter.numel():
+        return parameter.detach()
+    part = parameter.ds_tensor.detach()
+    return part[: max(parameter.ds_numel - part.numel() * parameter.ds_zero_partition_rank, 0)]
 
 
 def _looks_drawn(found: Found, known: Known) -> bool:
@@ -197,9 +213,10 @@ def _looks_drawn(found: Found, known: Known) -> bool:
     if not is_plain(weight) or (initialised and (known.spread is None or _is_named(found, known))):
         return True
     try:
-        expected = known.spread if initialised else 1 / math.sqrt(3 * weight.shape[1])
-        sample = weight.detach()[:_ROWS]
+        columns = found.module.in_features
+        expected = known.spread if initialised else 1 / math.sqrt(3 * columns)
+        sample = _values(weight).flatten()[: _ROWS * columns]
         spread = sample.float().pow(2).mean().sqrt().item()
         return bool(abs(spread / expected - 1) <= _DEVIATIONS / math.sqrt(2 * sample.numel()))
-    except Exception:  # without data (on meta, or shared among ranks), or a device that has failed
+    except Exception:  # without data (on meta, or all of it in other processes), or a device that has failed
         return False

@@ -98,7 +98,7 @@ def _tensors(module: Any) -> Iterator[Any]:
 
 
 def _dimensions(tensor: object) -> int:
-    shape = read(tensor, "shape")
+    shape = read(tensor, "ds_shape") or read(tensor, "shape")  # the first is DeepSpeed's, of what it has spread
     return len(shape) if isinstance(shape, tuple) else 0
 
 

@@ -79,7 +79,7 @@ def _losses(facts: Saved) -> Iterator[Loss]:
             f"{len(facts.hollow)} of {count(facts.written, 'tensor')} will be in the file without elements "
             f"({listing(facts.hollow)}): a sharded parameter was not gathered."
         )
-        yield in_words("K2", where, what, _GATHER, facts.hollow, said=facts.warned)
+        yield in_words("K2", where, what, _gathering(facts), facts.hollow, said=facts.warned)
     elif facts.missing:
         what = (
             f"{len(facts.missing)} of its {count(len(facts.expected), 'tensor')} will not be in the file "
@@ -98,8 +98,8 @@ _KEEP_RESULT = (
     "merged.save_pretrained(...)\nTo save the adapter, do so before."
 )
 _GATHER = (
-    "Pass the whole state dict: model.save_pretrained(..., state_dict=accelerator.get_state_dict(wrapped)); with "
-    "DeepSpeed ZeRO-3 set stage3_gather_16bit_weights_on_model_save, with FSDP a full state dict."
+    "Pass the whole state dict: model.save_pretrained(..., state_dict=accelerator.get_state_dict(wrapped), "
+    "is_main_process=accelerator.is_main_process); with FSDP set a full state dict."
 )
 _RESCUE = {
     "_checkpoint_wrapped_module": """\
@@ -117,6 +117,22 @@ for module in list(model.modules()):
             child = child._modules.get(part, child)
         setattr(module, name, child)""",
 }
+
+
+def _gathering(facts: Saved) -> str:
+    """Return how to get whole tensors into the file: those of the adapter, if it is they that are written."""
+    if not facts.sharded:
+        return _GATHER
+    parameters = "list(model.parameters())"
+    if set(facts.hollow) <= set(facts.expected):
+        parameters = f"[each for name, each in model.named_parameters() if {'.' + facts.adapter!r} in name]"
+    return (
+        "Save while they are gathered, in all processes and without state_dict:\n"
+        f"with deepspeed.zero.GatheredParameters({parameters}):\n"
+        "    model.save_pretrained(...)\n"
+        "With accelerate: set stage3_gather_16bit_weights_on_model_save, and pass "
+        "state_dict=accelerator.get_state_dict(wrapped), is_main_process=accelerator.is_main_process."
+    )
 
 
 def _because(facts: Saved) -> str:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import tempfile
 import types
-from typing import Any, Callable
+from typing import Any, Callable, Optional
 
 import pytest
 import torch
@@ -270,6 +270,20 @@ def test_a_bias_that_cannot_be_asked() -> None:
         layer = nn.Linear(2, 2)
     layer._is_hf_initialized = True  # type: ignore[assignment]
     assert evidence._has_learnt(layer) is False
+
+
+@pytest.mark.parametrize(
+    ("rank", "part", "zero"),
+    [(0, [0, 0, 0], True), (1, [0, 9, 9], True), (1, [5, 0, 0], False), (2, [9, 9, 9], None)],
+    ids=["first", "last", "learnt", "behind"],
+)
+def test_a_bias_that_is_spread(rank: int, part: list[float], zero: Optional[bool]) -> None:
+    """Of four numbers in parts of three, those that are here tell, and what fills up the last part does not."""
+    layer = nn.Linear(2, 4)
+    bias: Any = layer.bias
+    bias.data, bias.ds_tensor = torch.empty(0), torch.tensor(part, dtype=torch.float)
+    bias.ds_numel, bias.ds_zero_partition_rank = 4, rank
+    assert evidence._is_zero(bias, layer) is zero
 
 
 @pytest.mark.parametrize(

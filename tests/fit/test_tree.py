@@ -134,6 +134,15 @@ def test_what_may_be_meant(module: nn.Module, adaptable: bool, weights: bool) ->
     assert tree.holds_weights(module) is weights
 
 
+def test_spread_layers() -> None:
+    """Layers whose elements DeepSpeed keeps elsewhere have the shapes that they had."""
+    layer, norm = nn.Linear(2, 2), nn.LayerNorm(2)
+    for parameter in (*layer.parameters(), *norm.parameters()):
+        parameter.ds_shape, parameter.data = parameter.shape, torch.empty(0)  # type: ignore[attr-defined]
+    assert tree.is_adaptable(layer)
+    assert not tree.is_adaptable(norm)
+
+
 def test_quantised_layers() -> None:
     """A layer that keeps its weight in a buffer may be adapted too."""
     module = nn.Module()

@@ -100,6 +100,25 @@ def test_the_reason_and_the_cure(change: dict[str, Any], reason: str, fix: str) 
     assert loss.keys == NAMES
 
 
+@pytest.mark.parametrize(
+    ("change", "advice"),
+    [
+        ({}, "state_dict=accelerator.get_state_dict(wrapped), is_main_process=accelerator.is_main_process"),
+        (
+            {"sharded": True},
+            "GatheredParameters([each for name, each in model.named_parameters() if '.default' in name])",
+        ),
+        ({"sharded": True, "hollow": (*NAMES, "base_model.model.wte.weight")}, "(list(model.parameters()))"),
+    ],
+    ids=["fsdp", "adapter", "embedding"],
+)
+def test_the_advice_for_tensors_without_elements(change: dict[str, Any], advice: str) -> None:
+    """What is gathered is what is written: of DeepSpeed's parameters those of the adapter, if there are no others."""
+    (loss,) = judge(GOOD._replace(**{"hollow": NAMES, **change}))
+    assert advice in loss.fix
+    assert ("with deepspeed" in loss.fix) is ("sharded" in change)
+
+
 def test_a_rival_adapter() -> None:
     """An adapter that is named like a module is named, and is to get another name."""
     (loss,) = judge(GOOD._replace(missing=NAMES[:1], rivals=("q",)))
