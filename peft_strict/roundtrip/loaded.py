@@ -90,10 +90,9 @@ def judge(facts: Loaded) -> Sequence[Loss]:
     return []
 
 
-_SAVE_AGAIN = (
-    "Load it with the config that it was saved with. If it was saved without them, save it again from the run that "
-    "trained it."
-)
+# Nothing else is known where no other cause is, and a config may well be the right one.
+_ANOTHER_CONFIG = "If its config here is not the one that it was saved with, load it with that one."
+_SAVE_AGAIN = f"{_ANOTHER_CONFIG} If it was saved without them, save it again from the run that trained it."
 
 
 def _keeping(facts: Loaded) -> str:
@@ -154,7 +153,7 @@ def _cure(facts: Loaded) -> str:
         return (
             f"Load the adapter into a model of the class that it was trained with, which has `{facts.absent}`.{known}"
         )
-    return "Load the adapter with the config that it was saved with."
+    return _ANOTHER_CONFIG
 
 
 def _renaming(facts: Loaded, found: wrappers.Difference) -> str:

@@ -27,6 +27,7 @@ from ..roundtrip.scenes import (
     lora,
     moved,
     tensors,
+    unreadable,
     write,
 )
 from ..torch_build import compiles
@@ -169,6 +170,17 @@ def test_other_layers(tmp_path: Path) -> None:
     assert "4 of the 8 tensors" in str(found)
     assert "`model.layers.0.mlp.up_proj` has no adapter of this kind in the model" in str(found)
     assert report(lambda: model.load_adapter(tmp_path, "second")) is None
+
+
+@pytest.mark.skipif(not hasattr(peft, "MontecloraConfig"), reason="this PEFT has no Monteclora")
+@pytest.mark.usefixtures("strict")
+def test_no_advice_that_is_not_known_to_cure(tmp_path: Path) -> None:
+    """With the right config PEFT itself may lose tensors: the advice is for another config, if it is another."""
+    peft.get_peft_model(language_model(), lora(monteclora_config=peft.MontecloraConfig())).save_pretrained(tmp_path)
+    assert report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path)) is None
+    found = report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path, low_cpu_mem_usage=True))
+    assert found.code == "R1"
+    assert found.fix == "If its config here is not the one that it was saved with, load it with that one."
 
 
 @pytest.mark.usefixtures("strict")
@@ -355,6 +367,14 @@ def test_sizes_that_were_to_be_ignored(folder: Path) -> None:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Some weights of")
         assert report(lambda: model.load_adapter(folder, "default", ignore_mismatched_sizes=True)) is None
+
+
+@pytest.mark.usefixtures("strict")
+def test_a_model_that_cannot_be_read(folder: Path) -> None:
+    """No load fails for what we make of a model."""
+    rename(folder, lambda name: f"module.{name}")
+    model = unreadable(peft.get_peft_model(language_model(), lora()))
+    assert report(lambda: model.load_adapter(folder, "default")) is None
 
 
 # -- the setting ------------------------------------------------------------------------------------------------------

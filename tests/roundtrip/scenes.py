@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,31 @@ def compiled(model: Any) -> Any:
     layers = model.get_decoder().layers if hasattr(model, "get_decoder") else model.model.layers
     for number, layer in enumerate(layers):
         layers[number] = torch.compile(layer)
+    return model
+
+
+class Closed:
+    """What torch takes for a module without parameters, as far as saving and loading ask, and has no ``__dict__``."""
+
+    __slots__ = ("_buffers", "_load_state_dict_post_hooks", "_modules", "_parameters")
+
+    def __init__(self) -> None:
+        for name in self.__slots__:
+            setattr(self, name, {})
+
+    def state_dict(self, *_: Any, **__: Any) -> None:
+        """Add nothing."""
+
+    _load_from_state_dict = train = state_dict
+
+    def named_modules(self, memo: Any, prefix: str, remove_duplicate: bool) -> Iterator[tuple[str, Any]]:
+        """Yield itself."""
+        yield prefix, self
+
+
+def unreadable(model: Any) -> Any:
+    """Put a module into the base model that cannot be read as modules are."""
+    model.base_model.model._modules["closed"] = Closed()
     return model
 
 

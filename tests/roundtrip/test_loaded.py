@@ -80,7 +80,7 @@ def test_codes(facts: Loaded, codes: list[str]) -> None:
             "LlamaForCausalLM has no `score`",
             "trained with, which has `score`. Its task type, SEQ_CLS, is that of AutoModelForX.",
         ),
-        ({"bare": "model.q"}, "`model.q` has no adapter of this kind", "with the config that it was saved with"),
+        ({"bare": "model.q"}, "`model.q` has no adapter of this kind", "If its config here is not the one"),
         (
             {"whole": True, "bare": "model.q.lora_A.default"},
             "PEFT puts the adapter's name into theirs, which have `default` in them already",
@@ -96,7 +96,7 @@ def test_codes(facts: Loaded, codes: list[str]) -> None:
             "the model's `state_dict` has been replaced, and PEFT looks for the places by the names in it",
             "del model.state_dict",
         ),
-        ({}, "have no place in the model", "with the config that it was saved with"),
+        ({}, "have no place in the model", "If its config here is not the one"),
     ],
     ids=str,
 )
