@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Optional
 
+from ..releases.adapters import parts_of_layers
 from ..releases.live import added_modules, added_reach_always, is_own, live_release
 from . import rule
 from .evidence import read
@@ -56,7 +57,8 @@ def find_misfit(
     if found is None or not facts.head:
         return found
     # only where there is a report: this walks the whole model
-    return rule.judge(facts._replace(also=also_reached(model, rule.modules(facts))))
+    also = also_reached(model, rule.modules(facts), parts_of_layers(config))
+    return rule.judge(facts._replace(also=also))
 
 
 def gather(

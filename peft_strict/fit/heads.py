@@ -71,8 +71,8 @@ def _of_called(model: object) -> Iterator[rule.Weight]:
 def _of_classifier(model: object, base: str) -> Head:
     children = inside(model, "_modules")
     heads = {name: child for name, child in children.items() if name != base}
-    found = [one for name, child in heads.items() for one in parameters(child, name)]
     saved = [unit for name, child in heads.items() for unit in units(child, name)]
+    found = [one for name, child in heads.items() for one in parameters(child, name) if _unit(one, saved)]
     first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
     marked = any(is_loaded(one.parameter) for one in first)
     if marked and not any(read(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
@@ -115,7 +115,8 @@ def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
         elif name not in (base, _POOLER):
             found, saved = list(parameters(child, name)), list(units(child, name))
             trained = all(read(one.parameter, "requires_grad") is True for one in found)
-            if found and trained and _all_new(found, known) and _counts(model, name, found, kinds):
+            savable = all(_unit(one, saved) for one in found)
+            if found and trained and savable and _all_new(found, known) and _counts(model, name, found, kinds):
                 place = embeddings if _is_embedding(model, found) else weights
                 place.extend(_weight(one, True, saved) for one in found)
     return Head((*weights, *embeddings) if weights else (), marked=True, beside=True)
@@ -164,8 +165,12 @@ def _all_new(found: Sequence[evidence.Found], known: evidence.Known) -> bool:
 
 
 def _weight(found: evidence.Found, fresh: Optional[bool], saved: Sequence[str]) -> rule.Weight:
-    unit = next((unit for unit in saved if found.path.startswith(f"{unit}.")), "")
-    return rule.Weight(found.path, fresh, evidence.is_quantised(found.module), unit)
+    return rule.Weight(found.path, fresh, evidence.is_quantised(found.module), _unit(found, saved))
+
+
+def _unit(found: evidence.Found, saved: Sequence[str]) -> str:
+    """Return the module to save a parameter with; ``""`` for one that PEFT cannot save."""
+    return next((unit for unit in saved if found.path.startswith(f"{unit}.")), "")
 
 
 def _not_in_checkpoint(model: object) -> Optional[bool]:

@@ -20,7 +20,7 @@ def units(module: object, path: str) -> Iterator[str]:
     """Yield the names by which PEFT can save a module: its own, or those of the modules in it.
 
     Not its own where it is a mere container, or where a name in it ends as its does: PEFT wraps one in the other then,
-    and cannot load what it saves (``KeyError``).
+    and cannot load what it saves (``KeyError``). Parameters that are in a container themselves have no such name.
     """
     children = inside(module, "_modules")
     for wrapped in ("original_module", "base_layer"):  # by an earlier adapter
@@ -28,18 +28,29 @@ def units(module: object, path: str) -> Iterator[str]:
             yield from units(children[wrapped], path)
             return
     nested = any(below.endswith(path) for below in _paths(module, f"{path}."))
-    if children and (nested or type(module).__name__ in _CONTAINERS):
+    if nested or is_container(module):
         for name, child in children.items():
             yield from units(child, f"{path}.{name}")
     else:
         yield path
 
 
-def also_reached(model: object, names: Iterable[str]) -> dict[str, str]:
-    """Return, for each module that is to be saved, the first one outside of it whose name ends as its does."""
+def is_container(module: object) -> bool:
+    """Whether PEFT refuses to train and save this very module."""
+    return type(module).__name__ in _CONTAINERS
+
+
+def also_reached(model: object, names: Iterable[str], coming: Iterable[str] = ()) -> dict[str, str]:
+    """Return, for each module that is to be saved, the first one outside of it whose name ends as its does.
+
+    Args:
+        model: The model.
+        names: The modules.
+        coming: Names of modules that PEFT will put into the model.
+    """
     found: dict[str, str] = {}
     wanted = tuple(names)
-    for path in _paths(model, ""):
+    for path in (*_paths(model, ""), *coming):
         for name in wanted:
             if path.endswith(name) and path != name and not path.startswith(f"{name}."):
                 found.setdefault(name, path)

@@ -82,7 +82,8 @@ class Facts(NamedTuple):
         keeps_out: How to keep modules out of quantisation, with ``{}`` for their names; empty if that is not known.
         saved: The module names under which this config and PEFT train and save whole modules.
         automatic: The names each task type adds to them by itself.
-        also: For modules of the head, another module that their names reach in ``modules_to_save``.
+        also: For modules of the head, another module, one of PEFT's own perhaps, that their names reach in
+            ``modules_to_save``.
         listed: What the user has put into ``modules_to_save``.
         can_save: Whether the config has ``modules_to_save`` at all.
         refused: The keywords that PEFT always passes and ``forward`` is certain not to take.

@@ -67,6 +67,22 @@ def adapter_dicts(layer: Any) -> Sequence[str]:
     return _FIRST_DICTS if not names else tuple(names)
 
 
+def parts_of_layers(config: object) -> tuple[str, ...]:
+    """Return the names of modules that PEFT puts into each layer it adapts, which ``modules_to_save`` may reach, too.
+
+    These are the layer itself (since 0.7) and its dropout, which is called like its field: adapters go in first.
+    Not named: what single methods have besides (``lora_A``, ``hra_u``).
+    """
+    if not getattr(config, "target_modules", None):
+        return ()
+    tuner_layer = getattr(sys.modules.get("peft.tuners.tuners_utils"), "BaseTunerLayer", None)
+    fields = getattr(type(config), "__dataclass_fields__", ())
+    dropouts = [
+        name for name in fields if name.endswith("_dropout") and name not in ("module_dropout", "rank_dropout")
+    ]
+    return (*(["base_layer"] if hasattr(tuner_layer, "get_base_layer") else []), *dropouts)
+
+
 def warns_of_missing(from_pretrained: Any) -> bool:
     """Whether this ``PeftModel.from_pretrained`` itself warns of parameters without a value."""
     code = getattr(getattr(from_pretrained, "__func__", from_pretrained), "__code__", None)

@@ -9,11 +9,12 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..fit.kinds import auto_class, kinds_of
+from ..fit.reach import also_reached, is_container
 from ..fit.rule import kinds_for
 from ..releases import adapters
 from . import inventory, wrappers
 from .loaded import Loaded
-from .saved import Saved
+from .saved import Saved, modules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -66,6 +67,8 @@ def gather_saved(
         hollow=hollow,
         missing=_saved_names(missing, adapter) if written else (),
         loose=loose,
+        nameless=any(_is_nameless(_base(model), module) for module in modules_of(loose)),
+        also=also_reached(_base(model), modules_of(loose)) if loose else {},
         passed=None if state_dict is None else len(state_dict),
         sharded=any(hasattr(held.tensor, "ds_id") for held in expected[:1]),
         unloaded=not found.layers and bool(getattr(config, "target_modules", None)) and adapters.is_wrapped(model),
@@ -169,6 +172,16 @@ def _loose(
         and not (biased and name.endswith(".bias"))
         and not name.startswith(head)
     )
+
+
+def _is_nameless(base: Any, path: str) -> bool:
+    """Whether a module cannot stand in ``modules_to_save``: it is the model itself, or a list of parameters."""
+    module = base
+    for part in filter(None, path.split(".")):
+        module = module.__dict__["_modules"].get(part)
+        if module is None:  # in a wrapper, whose name has been taken out
+            return False
+    return module is base or is_container(module)
 
 
 def _outside_of_base(model: Any) -> tuple[str, ...]:

@@ -11,13 +11,14 @@ names which no load will look for, and parameters that were trained once and are
 
 from __future__ import annotations
 
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from . import wrappers
 from .loss import Loss, count, in_words, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
 
 class Saved(NamedTuple):
@@ -31,6 +32,8 @@ class Saved(NamedTuple):
         hollow: The names of those without elements.
         missing: Those of ``expected`` that are not written.
         loose: The names of parameters that require gradients, belong to no adapter, and are not written.
+        nameless: Whether one of these is in no module that ``modules_to_save`` takes.
+        also: For modules of these, another module that their names reach in ``modules_to_save``.
         passed: How many tensors the state dict that was passed has; ``None`` where PEFT took it itself.
         sharded: Whether the parameters in the model are parts of what DeepSpeed has spread.
         unloaded: Whether the adapter's layers have been taken out of the model.
@@ -49,6 +52,8 @@ class Saved(NamedTuple):
     hollow: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
     loose: tuple[str, ...] = ()
+    nameless: bool = False
+    also: Mapping[str, str] = MappingProxyType({})
     passed: Optional[int] = None
     sharded: bool = False
     unloaded: bool = False
@@ -196,21 +201,21 @@ def _keeping(facts: Saved) -> str:
         'If you save them by yourself: warnings.filterwarnings("ignore", message="peft-strict K4")\n'
         "If they are not to be trained: set requires_grad to False."
     )
-    modules = _modules(facts.loose)
-    if facts.listed is None or any("base_layer" in module for module in modules):
+    modules = modules_of(facts.loose)
+    if facts.nameless or facts.listed is None or any("base_layer" in module for module in modules):
         return by_hand
     names = ", ".join(f'"{name}"' for name in dict.fromkeys((*facts.listed, *modules)))
-    return f"Write modules_to_save=[{names}] in the config, so that PEFT trains and saves them.\n{by_hand}"
+    clash = next((name for name in modules if name in facts.also), None)
+    rename = f' (rename `{clash}` before: "{clash}" also reaches `{facts.also[clash]}`)' if clash else ""
+    return f"Write modules_to_save=[{names}]{rename} in the config, so that PEFT trains and saves them.\n{by_hand}"
 
 
-def _modules(loose: tuple[str, ...]) -> list[str]:
-    """Return the modules that hold these parameters, as ``modules_to_save`` takes them."""
-    names = []
+def modules_of(loose: tuple[str, ...]) -> list[str]:
+    """Return the modules that hold these parameters, as ``modules_to_save`` takes them; ``""`` is the model itself."""
+    names: dict[str, None] = {}
     for path in loose:
-        module = wrappers.strip(path.rpartition(".")[0])
-        for front in ("base_model.model.", "base_model."):
-            if module.startswith(front):
-                module = module[len(front) :]
-                break
-        names.append(module)
-    return names
+        holder = f"{wrappers.strip(path.rpartition('.')[0])}."
+        front = next((front for front in ("base_model.model.", "base_model.") if holder.startswith(front)), "")
+        names[holder[len(front) :].rstrip(".")] = None
+    # A module is saved with all that is in it.
+    return [name for name in names if not any(name.startswith(f"{other}.") for other in names)]

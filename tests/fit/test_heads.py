@@ -338,6 +338,30 @@ def test_names_that_reach_more() -> None:
     assert verdict(model, lora(model, None)).fix == 'modules_to_save=["value_head"]'
 
 
+@pytest.mark.parametrize("name", ["out", "layer"])
+def test_names_that_reach_what_peft_puts_in(name: str) -> None:
+    """PEFT looks for whole modules when its own are in, as `lora_dropout`: such a head has to be renamed first."""
+    model = Around(zoo.build("llama_lm"), **{name: nn.Linear(32, 1)})
+    config = lora(model, None)
+    found = verdict(model, config)
+    assert found is not None
+    try:
+        tuned = peft.get_peft_model(model, lora(model, None, modules_to_save=[name]))
+        reached = [path for path, module in tuned.named_modules() if hasattr(module, "original_module")]
+    except TypeError:  # what it reached cannot be saved
+        reached = []
+    assert (f"rename `{name}` before" in found.fix) == (reached != [f"base_model.model.{name}"])
+
+
+def test_parameters_in_a_list() -> None:
+    """PEFT refuses to save a list of parameters, so that nothing is advised; a module with such a list it saves."""
+    prompts = nn.ParameterList([nn.init.normal_(nn.Parameter(torch.empty(2, 32)))])
+    assert modules(Around(zoo.build("llama_lm"), prompts=prompts)) == []
+    head = nn.Sequential(nn.Linear(32, 32), nn.Linear(32, 1))
+    head.prompts = prompts
+    assert modules(Around(zoo.build("llama_lm"), head=head)) == ["head"]
+
+
 def test_resized_embeddings() -> None:
     """Embeddings that were resized after loading are no new head, tied or not."""
     for tied in (True, False):

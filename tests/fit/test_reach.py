@@ -33,7 +33,8 @@ CASES: dict[str, tuple[Any, list[str]]] = {
         lambda: nn.ModuleDict({"a": nn.ModuleList([layer()]), "b": layer()}),
         ["head.a.0", "head.b"],
     ),
-    "an empty container": (lambda: nn.ModuleList(), ["head"]),
+    "an empty container": (lambda: nn.ModuleList(), []),
+    "a list of parameters": (lambda: nn.ParameterList([nn.Parameter(torch.ones(2))]), []),
     "its own name in it": (lambda: Chain(first=layer(), head=Chain(last=layer())), ["head.first", "head.head"]),
     "a name that ends so in it": (lambda: Chain(first=layer(), last_head=layer()), ["head.first", "head.last_head"]),
 }
@@ -49,7 +50,7 @@ def test_units(case: str, tmp_path: Any) -> None:
 
     assert list(units(model().get_submodule("head"), "head")) == expected
     config = peft.LoraConfig(target_modules=["body"], modules_to_save=expected)
-    if case == "an empty container":
+    if not expected:
         return
     tuned = peft.get_peft_model(model(), config)
     with torch.no_grad():
@@ -75,3 +76,5 @@ def test_what_names_reach() -> None:
     assert also_reached(model, ["value", "inner"]) == {"value": "inner.value"}
     assert has_module(model, ["alue"])
     assert not has_module(model, ["valu"])
+    assert also_reached(model, ["value"], ["x_value"]) == {"value": "inner.value"}
+    assert also_reached(model, ["inner"], ["x_inner"]) == {"inner": "x_inner"}

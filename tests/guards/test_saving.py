@@ -20,6 +20,7 @@ import pytest
 import torch
 import torch.distributed.fsdp
 from safetensors.torch import load_file
+from torch import nn
 
 import peft_strict
 from peft_strict import RoundTripError, RoundTripWarning
@@ -311,6 +312,32 @@ def test_unfrozen_by_hand(tmp_path: Path) -> None:
     assert 'modules_to_save=["model.norm"]' in str(found[0].message)
     assert codes(lambda: adapted(modules_to_save=["model.norm"]).save_pretrained(tmp_path)) == []
     assert any("norm" in name for name in tensors(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "advice"),
+    [
+        ("scale", nn.Parameter(torch.ones(1)), ""),
+        ("prompts", nn.ParameterList([nn.Parameter(torch.ones(1))]), ""),
+        ("attention", nn.MultiheadAttention(16, 2), '  Write modules_to_save=["attention"] in the config'),
+        (
+            "out",
+            nn.Linear(2, 2),
+            '(rename `out` before: "out" also reaches `model.layers.0.self_attn.q_proj.lora_dropout`)',
+        ),
+        ("proj", nn.Linear(2, 2), '(rename `proj` before: "proj" also reaches `model.layers.0.self_attn.q_proj`)'),
+    ],
+)
+@pytest.mark.usefixtures("strict")
+def test_unfrozen_where_peft_could_not_save_it(tmp_path: Path, name: str, module: Any, advice: str) -> None:
+    """Only that is advised for `modules_to_save` which PEFT can save, and without reaching other modules as well."""
+    model = adapted()
+    setattr(model.base_model.model, name, module)
+    with reports() as found:
+        model.save_pretrained(tmp_path)
+    assert [each.message.code for each in found] == ["K4"]  # type: ignore[union-attr]
+    assert advice in str(found[0].message)
+    assert ("modules_to_save" in str(found[0].message)) == bool(advice)
 
 
 @by_transformers

@@ -140,8 +140,17 @@ def test_what_peft_has_said() -> None:
         ({"listed": None}, None),
         ({"loose": ("base_model.model.q.base_layer.weight",)}, None),
         ({"loose": ("base_model.model._orig_mod.norm.weight",)}, 'modules_to_save=["norm"]'),
+        ({"loose": ("base_model.model.scale",), "nameless": True}, None),
+        (
+            {"loose": ("base_model.model.attn.in_proj_weight", "base_model.model.attn.out_proj.weight")},
+            'modules_to_save=["attn"]',
+        ),
+        (
+            {"also": {"lm_head": "my_lm_head"}},
+            'modules_to_save=["lm_head", "model.norm"] (rename `lm_head` before: "lm_head" also reaches `my_lm_head`)',
+        ),
     ],
-    ids=["plain", "listed", "no-field", "adapted-layer", "wrapper"],
+    ids=["plain", "listed", "no-field", "adapted-layer", "wrapper", "nameless", "nested", "also"],
 )
 def test_the_advice_for_loose_parameters(change: dict[str, Any], fix: Any) -> None:
     """Modules are named as `modules_to_save` takes them, beside what it has; not for a layer that has an adapter."""
