@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _PROGRESS_SECONDS = 0.5
+_FEW = 3  # config classes that ended alike and are shown by their names all the same
 _CHILD = "import sys; sys.path[:] = {path!r}; from peft_strict.commands.probe import main; main(is_strict={strict!r})"
 
 
@@ -124,12 +125,27 @@ def _lines(findings: dict[str, Any]) -> Iterator[str]:
     yield from _activation_lines(findings["activation"])
     if findings["error"]:
         return
-    for kind, title in (("classes", f'task_type="{findings["typo"]}"'), ("ways", "other ways (LoraConfig)")):
+    for title, rows in (
+        (f'task_type="{findings["typo"]}"', _in_short(findings["classes"])),
+        ("other ways (LoraConfig)", findings["ways"]),
+    ):
         yield ""
         yield f"{title:<33}{'plain PEFT':<13}peft-strict"
-        yield from (f"{row['name']:<33}{_short(row['plain']):<13}{_short(row['strict'])}" for row in findings[kind])
+        yield from (f"{row['name']:<33}{_short(row['plain']):<13}{_short(row['strict'])}" for row in rows)
     yield ""
     yield from _verdict(findings)
+
+
+def _in_short(classes: list[dict[str, str]]) -> list[dict[str, str]]:
+    """Return one row for all the config classes that ended alike, as most do; a few are left as they are."""
+    alike: dict[tuple[str, str], list[dict[str, str]]] = {}
+    for row in classes:
+        alike.setdefault((row["plain"], row["strict"]), []).append(row)
+    short = []
+    for (plain, strict), rows in alike.items():
+        many = [{"name": f"{len(rows)} config classes", "plain": plain, "strict": strict}]
+        short += rows if len(rows) <= _FEW else many
+    return short
 
 
 def _short(result: str) -> str:

@@ -83,6 +83,7 @@ def test_text_report() -> None:
     lines = peft_strict("doctor").stdout.splitlines()
     count = len(PEFT_TYPE_TO_CONFIG_MAPPING)
     assert 'task_type="CASUAL_LM"            plain PEFT   peft-strict' in lines
+    assert f"{f'{count} config classes':<33}refused      refused" in lines
     assert "assigned after construction      silent       refused" in lines
     assert f"peft-strict  refuses {count} of {count} config classes   6 of 6 other ways" in lines
     assert all(len(line) <= 90 for line in lines if os.sep not in line)
@@ -149,6 +150,7 @@ def test_misses_are_told(tmp_path: Path, error: str, shown: str) -> None:
     assert found["missed"] == ["LoraConfig", *([] if shown == "refused" else ["Picky"]), *WAYS]
     assert "NOT guarding" in found["status"]
     text = doctor_with(tmp_path).stdout
+    assert f"\n{'LoraConfig':<33}silent       silent\n{'Picky':<33}" in text
     assert f"MISSED: {', '.join(found['missed'])}\nstatus: {found['status']}\n" in text
 
 
