@@ -17,8 +17,10 @@ import math
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from .foreign import attribute, inside
+
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
 
 _PARAMETRISED = ".parametrizations."
 # How often transformers writes to what it draws, at most, where a class does more than is usual (measured over all
@@ -56,21 +58,6 @@ class Known(NamedTuple):
     spread: Optional[float] = None
 
 
-def read(thing: object, name: str) -> Any:
-    """Return an attribute; ``None`` if there is none, or a foreign property or ``__getattr__`` fails."""
-    try:
-        return getattr(thing, name, None)
-    except Exception:  # not ours to report: what cannot be read is unknown
-        return None
-
-
-def inside(module: object, name: str) -> Mapping[str, Any]:
-    """Return the modules or parameters of a module as stored, past any ``__getattr__``."""
-    found = read(module, "__dict__")
-    inner = found.get(name) if isinstance(found, dict) else None
-    return {key: value for key, value in inner.items() if value is not None} if isinstance(inner, dict) else {}
-
-
 def parameters(module: object, path: str) -> Iterator[Found]:
     """Yield the model's own parameters; where an earlier adapter has wrapped a module, those of the wrapped one."""
     modules = inside(module, "_modules")
@@ -86,7 +73,7 @@ def parameters(module: object, path: str) -> Iterator[Found]:
 
 def is_loaded(parameter: object) -> bool:
     """Whether ``from_pretrained`` has marked it as loaded."""
-    return read(parameter, "_is_hf_initialized") is True
+    return attribute(parameter, "_is_hf_initialized") is True
 
 
 def is_rewritten(found: Iterable[Found]) -> bool:
@@ -103,7 +90,9 @@ def is_new(found: Found, known: Known) -> Optional[bool]:
     # Loading fills a module as a whole: where only this one has no mark, something has replaced it since.
     if any(is_loaded(sibling) for sibling in siblings) or _PARAMETRISED in found.path:
         return None
-    if not is_plain(found.parameter) or read(found.parameter, "is_meta") is not False:  # offloaded ones are on meta
+    if (
+        not is_plain(found.parameter) or attribute(found.parameter, "is_meta") is not False
+    ):  # offloaded ones are on meta
         return None
     plain = filter(is_plain, (found.parameter, *siblings))
     written = all(_is_as_written(found._replace(parameter=sibling), known) for sibling in plain)
@@ -113,7 +102,7 @@ def is_new(found: Found, known: Known) -> Optional[bool]:
 def usual_spread(config: object) -> Optional[float]:
     """Return the standard deviation of new weights as ``PreTrainedModel._init_weights`` reads it (in 5.23)."""
     for name in ("initializer_range", "init_std", "initializer_factor"):
-        if isinstance(spread := read(config, name), (int, float)):
+        if isinstance(spread := attribute(config, name), (int, float)):
             return spread or None
     return None
 
@@ -138,8 +127,8 @@ def _is_named(found: Found, known: Known) -> bool:
 
 def is_plain(parameter: object) -> bool:
     """Whether this is a ``torch.nn.Parameter`` itself, no tensor subclass, and of a floating type."""
-    plain = read(read(sys.modules.get("torch"), "nn"), "Parameter")
-    return type(parameter) is plain and read(read(parameter, "dtype"), "is_floating_point") is True
+    plain = attribute(attribute(sys.modules.get("torch"), "nn"), "Parameter")
+    return type(parameter) is plain and attribute(attribute(parameter, "dtype"), "is_floating_point") is True
 
 
 def is_quantised(module: object) -> bool:
@@ -155,13 +144,13 @@ def is_quantised(module: object) -> bool:
 
 def _writes(parameter: object) -> int:
     """Return how often torch has counted a write in place; 0 where it does not count (inference tensors)."""
-    count = read(parameter, "_version")
+    count = attribute(parameter, "_version")
     return count if isinstance(count, int) else 0
 
 
 def _is_initialised(module: object) -> bool:
     """Whether transformers has initialised a module, which it marks, too, whatever came after."""
-    return read(module, "_is_hf_initialized") is True
+    return attribute(module, "_is_hf_initialized") is True
 
 
 def _has_learnt(module: object) -> bool:
@@ -206,7 +195,7 @@ def _looks_drawn(found: Found, known: Known) -> bool:
     has one spread.
     """
     weight: Any = inside(found.module, "_parameters").get("weight")
-    linear = read(read(sys.modules.get("torch"), "nn"), "Linear")
+    linear = attribute(attribute(sys.modules.get("torch"), "nn"), "Linear")
     if type(found.module) is not linear or _is_zero(inside(found.module, "_parameters").get("bias"), found.module):
         return True
     initialised = _is_initialised(found.module)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Optional
 from ..releases.adapters import parts_of_layers
 from ..releases.live import added_modules, added_reach_always, is_own, live_release
 from . import rule
-from .evidence import read
+from .foreign import attribute, text_of
 from .forward import collides, forward_of, parameters_of
 from .heads import Head, head_of
 from .kinds import auto_class, kinds_of, library_of
@@ -72,11 +72,11 @@ def gather(
 ) -> rule.Facts:
     """Collect the facts; the arguments are those of `find_misfit`."""
     kinds, exact = kinds_of(type(model))
-    training = read(config, "inference_mode") is not True
+    training = attribute(config, "inference_mode") is not True
     # Who injects adapters into a module of their own sees to its head as well.
     looks = training and (kinds or wrapper is not None) and _saves_as_peft(wrapper, config)
     head = head_of(model, kinds) if looks else Head()
-    task_type = _text(read(config, "task_type"))
+    task_type = text_of(attribute(config, "task_type"))
     lacks = _lacks(wrapper, model)
     listed = _listed(config)
     reach = _has(config, "modules_to_save") or added_reach_always()
@@ -92,13 +92,13 @@ def gather(
         supported=tuple(supported),
         kinds=kinds,
         exact=exact,
-        encoder_decoder=read(read(model, "config"), "is_encoder_decoder") is True,
+        encoder_decoder=attribute(attribute(model, "config"), "is_encoder_decoder") is True,
         prompt_learning=_is_prompt_learning(config),
         untyped=wrapper is None or wrapper.__name__ == "PeftModel",
         training=training,
         source=source,
         base_name=_name_of_base(model, config),
-        auto_class=auto_class(read(model, "config"), rule.kinds_for(task_type)) if lacks or source else None,
+        auto_class=auto_class(attribute(model, "config"), rule.kinds_for(task_type)) if lacks or source else None,
         lacks=lacks,
         head=head.weights,
         marked=head.marked,
@@ -124,21 +124,17 @@ def _has(thing: object, name: str) -> bool:
         return True
 
 
-def _text(value: object) -> Optional[str]:
-    return str.__str__(value) if issubclass(type(value), str) else None
-
-
 def _ineffective(config: object) -> Optional[str]:
     """Return the task type that stands in the config's class but is no field of it, so that configs do not have it."""
     cls = type(config)
-    written = _text(read(cls, "task_type"))
+    written = text_of(attribute(cls, "task_type"))
     parameter = (parameters_of(cls.__init__) or {}).get("task_type") if written else None
     return written if parameter is not None and parameter.default is None else None
 
 
 def _name_of_base(model: object, config: object) -> Optional[str]:
     """Return what the base model is loaded from, as the adapter or the model itself tells."""
-    names = (read(config, "base_model_name_or_path"), read(read(model, "config"), "_name_or_path"))
+    names = (attribute(config, "base_model_name_or_path"), attribute(attribute(model, "config"), "_name_or_path"))
     return next((name for name in names if isinstance(name, str) and 0 < len(name) <= _LONGEST_NAME), None)
 
 
@@ -148,7 +144,7 @@ def _names(cls: type) -> set[str]:
 
 def _keeps_out(model: object) -> str:
     """Return how to keep modules out of quantisation where the model is loaded, as far as its config tells."""
-    config = read(read(model, "config"), "quantization_config")
+    config = attribute(attribute(model, "config"), "quantization_config")
     named = next((name for name in _SKIPPING if _has(config, name)), "") if config is not None else ""
     return f"{type(config).__name__}({named}=[{{}}])" if named else ""
 
@@ -159,12 +155,12 @@ def _saves_as_peft(wrapper: Optional[type], config: object) -> bool:
     Not so for a user's subclass of ``PeftModel``, which may do either by itself, and for X-LoRA, which loads adapters
     that may bring the head.
     """
-    return (wrapper is None or library_of(wrapper) == "peft") and _text(read(config, "peft_type")) != "XLORA"
+    return (wrapper is None or library_of(wrapper) == "peft") and text_of(attribute(config, "peft_type")) != "XLORA"
 
 
 def _listed(config: object) -> tuple[str, ...]:
     """Return ``modules_to_save``; a text counts by its characters, as PEFT takes it."""
-    names = read(config, "modules_to_save")
+    names = attribute(config, "modules_to_save")
     return tuple(name for name in names if isinstance(name, str)) if isinstance(names, (str, list, tuple, set)) else ()
 
 
@@ -174,9 +170,9 @@ def _whole_layers(config: object) -> tuple[str, ...]:
     Measured over all methods of PEFT 0.13, 0.17 and 0.21 by targeting a new head: only LN tuning does. A regular
     expression may reach anything, and so counts as reaching all.
     """
-    if _text(read(config, "peft_type")) != "LN_TUNING":
+    if text_of(attribute(config, "peft_type")) != "LN_TUNING":
         return ()
-    targets = read(config, "target_modules")
+    targets = attribute(config, "target_modules")
     return ("",) if isinstance(targets, str) else tuple(targets or ())
 
 
@@ -185,7 +181,7 @@ def _automatic() -> dict[str, tuple[str, ...]]:
 
 
 def _is_prompt_learning(config: object) -> bool:
-    return "PromptLearningConfig" in _names(type(config)) or read(config, "is_prompt_learning") is True
+    return "PromptLearningConfig" in _names(type(config)) or attribute(config, "is_prompt_learning") is True
 
 
 def _lacks(wrapper: Optional[type], model: object) -> Optional[str]:
@@ -194,9 +190,9 @@ def _lacks(wrapper: Optional[type], model: object) -> Optional[str]:
         if "__init__" in vars(cls) and not is_own(cls):
             return None  # a constructor of the user's, which may build it in another way
         if cls.__name__ in _GENERATING:
-            code = read(inspect.unwrap(cls.__init__), "__code__")  # type: ignore[misc]
+            code = attribute(inspect.unwrap(cls.__init__), "__code__")  # type: ignore[misc]
             return next(
-                (name for name in read(code, "co_names") or () if name in _READ and not _has(model, name)), None
+                (name for name in attribute(code, "co_names") or () if name in _READ and not _has(model, name)), None
             )
     return None
 
@@ -206,13 +202,13 @@ def _passed(wrapper: Optional[type], model: object, config: object) -> tuple[str
 
     They are the named parameters of its own ``forward``, with these exceptions; tests/fit/test_facts.py measures it.
     """
-    forward = read(wrapper, "forward")
+    forward = attribute(wrapper, "forward")
     if wrapper is None or library_of(forward) != "peft":
         return ()
     never = {"self", "task_ids", "token_type_ids", "position_ids"}
     if _is_prompt_learning(config):
         never.add("input_ids")  # their embeddings are passed
-    if read(read(model, "config"), "model_type") == "mpt":
+    if attribute(attribute(model, "config"), "model_type") == "mpt":
         never.add("inputs_embeds")  # PeftModelForCausalLM leaves it out for this one
     parameters = parameters_of(forward) or {}
     return tuple(p.name for p in parameters.values() if p.kind is p.POSITIONAL_OR_KEYWORD and p.name not in never)

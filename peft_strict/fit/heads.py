@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import itertools
 import re
-from typing import TYPE_CHECKING, Any, NamedTuple, Optional
+from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from . import evidence, rule
-from .evidence import inside, is_loaded, parameters, read
+from .evidence import is_loaded, parameters
+from .foreign import answer, attribute, inside
 from .kinds import kinds_of
 from .reach import units
 from .source import attributes_in, forward_calls, forward_reads_pooled, forward_uses
@@ -45,7 +46,7 @@ class Head(NamedTuple):
 
 def head_of(model: object, kinds: frozenset[str]) -> Head:
     """Return the head of a model of these kinds; an empty one where nothing is known. Never raises."""
-    base = read(model, "base_model_prefix")
+    base = attribute(model, "base_model_prefix")
     children = inside(model, "_modules")
     if kinds & rule.CLASSIFIERS and not kinds & rule.GENERATORS and isinstance(base, str) and base in children:
         return _of_classifier(model, base)
@@ -75,7 +76,7 @@ def _of_classifier(model: object, base: str) -> Head:
     found = [one for name, child in heads.items() for one in parameters(child, name) if _unit(one, saved)]
     first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
     marked = any(is_loaded(one.parameter) for one in first)
-    if marked and not any(read(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
+    if marked and not any(attribute(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
         known = _known(model, first)
         weights = [_weight(one, evidence.is_new(one, known), saved) for one in found]
         return Head((*weights, *_pooler(model, base, known)), marked=True)
@@ -88,7 +89,7 @@ def _known(model: object, found: Sequence[evidence.Found]) -> evidence.Known:
     return evidence.Known(
         rewritten=evidence.is_rewritten(found),
         named=attributes_in(type(model), "_init_weights"),
-        spread=evidence.usual_spread(read(model, "config")),
+        spread=evidence.usual_spread(attribute(model, "config")),
     )
 
 
@@ -114,7 +115,7 @@ def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
             weights.extend(() if kinds else _pooler(model, name, known))
         elif name not in (base, _POOLER):
             found, saved = list(parameters(child, name)), list(units(child, name))
-            trained = all(read(one.parameter, "requires_grad") is True for one in found)
+            trained = all(attribute(one.parameter, "requires_grad") is True for one in found)
             savable = all(_unit(one, saved) for one in found)
             if found and trained and savable and _all_new(found, known) and _counts(model, name, found, kinds):
                 place = embeddings if _is_embedding(model, found) else weights
@@ -130,7 +131,7 @@ def _counts(model: object, name: str, found: Sequence[evidence.Found], kinds: fr
     """
     if _may_be_missing(model, found):
         return False
-    if read(inside(model, "_modules")[name], "_is_hf_initialized") is not True:
+    if attribute(inside(model, "_modules")[name], "_is_hf_initialized") is not True:
         return True
     return rule.HEADLESS not in kinds and forward_uses(model, name)
 
@@ -141,19 +142,12 @@ def _is_embedding(model: object, found: Sequence[evidence.Found]) -> bool:
     PEFT saves these by rules of its own, so that a new one alone is left to them. Beside another loss it is one, too.
     """
     modules = [one.module for one in found]
-    return any(_call(model, name) in modules for name in ("get_input_embeddings", "get_output_embeddings"))
-
-
-def _call(model: object, name: str) -> Any:
-    try:
-        return getattr(model, name)()
-    except Exception:  # no such method, or one that is not implemented for this model
-        return None
+    return any(answer(model, name) in modules for name in ("get_input_embeddings", "get_output_embeddings"))
 
 
 def _may_be_missing(model: object, found: Sequence[evidence.Found]) -> bool:
     """Whether the class says that these may be missing in a checkpoint."""
-    patterns = read(model, "_keys_to_ignore_on_load_missing")
+    patterns = attribute(model, "_keys_to_ignore_on_load_missing")
     try:
         return any(re.search(pattern, one.path) for pattern in patterns or () for one in found)
     except Exception:  # not patterns, or no list of them
@@ -175,7 +169,7 @@ def _unit(found: evidence.Found, saved: Sequence[str]) -> str:
 
 def _not_in_checkpoint(model: object) -> Optional[bool]:
     """Whether the checkpoint was saved from another class than this one, so that it has no head for it."""
-    classes = read(read(model, "config"), "architectures")
+    classes = attribute(attribute(model, "config"), "architectures")
     if not isinstance(classes, (list, tuple)) or not classes:
         return None
     names = {base.__name__ for base in type(model).__mro__}

@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from . import rule
-from .evidence import read
+from .foreign import attribute
 
 if TYPE_CHECKING:
     import types
@@ -110,7 +110,7 @@ def auto_class(config: object, kinds: Iterable[str]) -> Optional[str]:
 
 def library_of(thing: object) -> str:
     """Return the name of the outermost package that a class or function says it is of."""
-    return str(read(thing, "__module__")).partition(".")[0]
+    return str(attribute(thing, "__module__")).partition(".")[0]
 
 
 def _registries() -> Optional[_Registries]:

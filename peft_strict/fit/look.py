@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..releases.adapters import excludes_saved
 from . import tree
-from .evidence import inside, read
+from .foreign import attribute, inside, text_of
 from .names import (
     EXCLUDED,
     FEEDFORWARD,
@@ -77,14 +77,14 @@ def before(model: Any, config: Any, *, added: Collection[str], skipped: Collecti
     Returns:
         ``None`` if nothing is ever to be said of this config, or of this model.
     """
-    if read(config, "inference_mode") is True or _text(read(config, "peft_type")) in _OTHER_WAYS:
+    if attribute(config, "inference_mode") is True or text_of(attribute(config, "peft_type")) in _OTHER_WAYS:
         return None
     lists = {field: entries for field in FIELDS if field not in skipped and (entries := _list_of(config, field))}
     modules = tree.modules_of(model) if lists else []
     if modules is None:
         return None
     names = Names(path for path, _ in modules)
-    every = {PARAMETERS: tree.parameters(model, modules)} if PARAMETERS in lists else {}
+    every = {PARAMETERS: tree.parameter_names(model, modules)} if PARAMETERS in lists else {}
     live: Lists = {}
     gone: Lists = {}
     for field, entries in lists.items():
@@ -99,10 +99,10 @@ def before(model: Any, config: Any, *, added: Collection[str], skipped: Collecti
 
 def _list_of(config: object, field: str) -> tuple[str, ...]:
     """Return the texts in a list; in order, if it has one. A text on its own is a pattern, or no list of names."""
-    entries = read(config, field)
+    entries = attribute(config, field)
     if not isinstance(entries, (list, tuple, set, frozenset)):
         return ()
-    texts = [text for entry in entries if (text := _text(entry))]
+    texts = [text for entry in entries if (text := text_of(entry))]
     return tuple(sorted(texts) if isinstance(entries, (set, frozenset)) else texts)
 
 
@@ -112,7 +112,7 @@ def _judged(
     """Return the dead entries that have a hint, and those of ``modules_to_save`` that have nothing near at all."""
     asking = any(asks_for_embeddings(entry, field) for field, entries in gone.items() for entry in entries)
     asked = tree.embeddings_of(model, list(modules.items())) if asking else Embeddings()
-    of_norms = _text(read(config, "peft_type")) == "LN_TUNING"
+    of_norms = text_of(attribute(config, "peft_type")) == "LN_TUNING"
     found = []
     for field, entries in gone.items():
         of_layers = field in (TARGETS, FEEDFORWARD) and not of_norms
@@ -130,7 +130,7 @@ def rewritten(look: Look, fields: Collection[str] = FIELDS) -> dict[str, Any]:
     """Return the lists that PEFT has filled in or changed since, by field."""
     changed = {}
     for field in fields:
-        entries = read(look.config, field)
+        entries = attribute(look.config, field)
         if isinstance(entries, (list, tuple, set, frozenset)) and set(_list_of(look.config, field)) != set(
             look.lists.get(field, ())
         ):
@@ -189,7 +189,7 @@ def _is_converted(each: Unknown, changed: Mapping[str, Any]) -> bool:
 
 def _heads(model: Any) -> Collection[str]:
     """Return the names of the modules outside of the base model."""
-    return inside(model, "_modules").keys() - {_text(read(model, "base_model_prefix"))}
+    return inside(model, "_modules").keys() - {text_of(attribute(model, "base_model_prefix"))}
 
 
 def _is_in(each: Unknown, heads: Collection[str]) -> bool:
@@ -204,10 +204,6 @@ def _adapted(look: Look) -> set[str]:
     return {".".join(parts[at:]) for parts in paths for at in range(len(parts))}
 
 
-def _text(value: object) -> Optional[str]:
-    return str.__str__(value) if issubclass(type(value), str) else None
-
-
 def task_type(config: object) -> Optional[str]:
     """Return the task type of a config as a text, if it has one."""
-    return _text(read(config, "task_type"))
+    return text_of(attribute(config, "task_type"))

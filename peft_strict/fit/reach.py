@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .evidence import inside
+from .foreign import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -8,7 +8,7 @@ import inspect
 import textwrap
 from typing import TYPE_CHECKING, Any, Optional
 
-from .evidence import inside
+from .foreign import inside
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Optional
 
-from .evidence import inside, read
+from .foreign import answer, attribute, inside
 from .names import Embeddings, Names
 
 if TYPE_CHECKING:
@@ -98,11 +98,13 @@ def _tensors(module: Any) -> Iterator[Any]:
 
 
 def _dimensions(tensor: object) -> int:
-    shape = read(tensor, "ds_shape") or read(tensor, "shape")  # the first is DeepSpeed's, of what it has spread
+    shape = attribute(tensor, "ds_shape") or attribute(
+        tensor, "shape"
+    )  # the first is DeepSpeed's, of what it has spread
     return len(shape) if isinstance(shape, tuple) else 0
 
 
-def parameters(model: object, modules: Modules) -> Names:
+def parameter_names(model: object, modules: Modules) -> Names:
     """Return the names of all parameters. A parametrised one has the name that it had before."""
     found = []
     for path, module in (("", model), *modules):
@@ -116,15 +118,8 @@ def parameters(model: object, modules: Modules) -> Names:
 def embeddings_of(model: Any, modules: Modules) -> Embeddings:
     """Ask the model for its input embedding and its output head, and return the shortest names that tell them."""
     return Embeddings(
-        *(_name_of(_ask(model, way), modules) for way in ("get_input_embeddings", "get_output_embeddings"))
+        *(_name_of(answer(model, way), modules) for way in ("get_input_embeddings", "get_output_embeddings"))
     )
-
-
-def _ask(model: Any, way: str) -> object:
-    try:
-        return getattr(model, way)()
-    except Exception:  # a model that has no such thing, or fails to say
-        return None
 
 
 def _name_of(wanted: object, modules: Modules) -> Optional[str]:

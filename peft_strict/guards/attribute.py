@@ -49,8 +49,8 @@ class TaskTypeGuard(metaclass=_Plain):
                 return instance.__dict__["task_type"]
             except KeyError:
                 pass
-        read = getattr(type(self.shown), "__get__", None)
-        return self.shown if read is None else read(self.shown, instance, owner)
+        bind = getattr(type(self.shown), "__get__", None)
+        return self.shown if bind is None else bind(self.shown, instance, owner)
 
     def __set__(self, instance: Any, value: Any) -> None:
         if type(value) is not self._type and value is not None:

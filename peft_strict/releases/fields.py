@@ -89,7 +89,7 @@ class Declared(NamedTuple):
     names: bool = False
 
 
-_read: weakref.WeakKeyDictionary[type, dict[str, Kind]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[type, dict[str, Kind]] = weakref.WeakKeyDictionary()
 
 
 def fields_of(cls: type, version: str) -> Mapping[str, Kind]:
@@ -100,9 +100,9 @@ def fields_of(cls: type, version: str) -> Mapping[str, Kind]:
         version: The version of the PEFT that it is from.
     """
     try:
-        known = _read.get(cls)
+        known = _known.get(cls)
         if known is None:
-            known = _read[cls] = dict(_kinds(cls, UNKNOWN if is_newer(version, NEWEST) else ""))
+            known = _known[cls] = dict(_kinds(cls, UNKNOWN if is_newer(version, NEWEST) else ""))
     except Exception:  # a class of the user's with a metaclass of its own, which may do anything: no opinion
         return {}
     return known

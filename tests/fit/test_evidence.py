@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 import tempfile
-import types
 from typing import Any, Callable, Optional
 
 import pytest
@@ -284,14 +283,6 @@ def test_a_bias_that_is_spread(rank: int, part: list[float], zero: Optional[bool
     bias.data, bias.ds_tensor = torch.empty(0), torch.tensor(part, dtype=torch.float)
     bias.ds_numel, bias.ds_zero_partition_rank = 4, rank
     assert evidence._is_zero(bias, layer) is zero
-
-
-@pytest.mark.parametrize(
-    "thing", [object(), types.SimpleNamespace(_modules=3), types.SimpleNamespace()], ids=["object", "odd", "empty"]
-)
-def test_inside_of_what_is_no_module(thing: object) -> None:
-    """What does not store its modules as torch does has none."""
-    assert evidence.inside(thing, "_modules") == {}
 
 
 def test_a_quantised_head() -> None:

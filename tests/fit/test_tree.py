@@ -61,7 +61,7 @@ def test_with_adapters(config: peft.PeftConfig) -> None:
         warnings.simplefilter("ignore")
         model = peft.inject_adapter_in_model(config, llama())
     assert _paths(model) == _paths(plain)
-    assert list(tree.parameters(model, tree.modules_of(model) or []).paths) == parameters
+    assert list(tree.parameter_names(model, tree.modules_of(model) or []).paths) == parameters
     adapted = {path for path, module in tree.modules_of(model) or [] if tree.is_adapted(module)}
     assert "lm_head" not in adapted
     assert "model.layers.0.mlp" not in adapted
@@ -153,7 +153,7 @@ def test_quantised_layers() -> None:
 def test_parametrised() -> None:
     """A parametrised parameter has the name that it had before."""
     model = nn.ModuleDict({"a": nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))})
-    assert "a.weight" in tree.parameters(model, tree.modules_of(model) or []).paths
+    assert "a.weight" in tree.parameter_names(model, tree.modules_of(model) or []).paths
 
 
 def _embeddings(model: Any) -> Embeddings:

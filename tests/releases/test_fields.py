@@ -56,10 +56,10 @@ def test_types_that_a_parser_has_overwritten() -> None:
     """transformers' ``HfArgumentParser`` writes less into ``Field.type`` than is declared: what is declared counts."""
     overwritten = set()
     for cls in registered_classes():
-        fields._read.pop(cls, None)
+        fields._known.pop(cls, None)
         before = [field.type for field in dataclasses.fields(cls)]
         kinds = dict(fields_of(cls, VERSION))
-        fields._read.pop(cls)
+        fields._known.pop(cls)
         with parser_of(cls):
             overwritten |= {cls} if before != [field.type for field in dataclasses.fields(cls)] else set()
             assert fields_of(cls, VERSION) == kinds, cls
