@@ -25,18 +25,20 @@ def enable(
     roundtrip: str = DEFAULT_ROUNDTRIP,
     children: bool = False,
 ) -> Status:
-    """Make PEFT refuse every wrong ``task_type``, from now on or from its import on.
+    """Watch PEFT, now or from its import on, for wrong values of configs, misfits, and losses at save and load.
 
     Idempotent; a later call changes the settings, and guards again what somebody else has unguarded in between.
     Imports neither PEFT nor wrapt unless PEFT is imported already. May be called from any thread, and while PEFT is
     being imported: on another thread it waits for that, on the importing thread PEFT is guarded when the import ends.
 
     Args:
-        invalid: What a wrong ``task_type`` meets: ``"raise"`` (`InvalidTaskTypeError`) or ``"warn"``
-            (`TaskTypeWarning`; PEFT >= 0.14 then still raises its own ``ValueError`` in most constructors).
-        misfit: What a valid ``task_type`` that does not fit the base model meets: ``"warn"`` (`MisfitWarning`),
-            ``"raise"`` (`MisfitError`) or ``"ignore"``. Where PEFT itself would fail there is an error
-            in any case (code ``M2``, but not with ``"ignore"``; code ``M1``, an `InvalidTaskTypeError`).
+        invalid: What a wrong value of a field meets: ``"raise"`` (`InvalidFieldError`; of ``task_type`` its subclass
+            `InvalidTaskTypeError`) or ``"warn"`` (`InvalidFieldWarning`, `TaskTypeWarning`; for a task type
+            PEFT >= 0.14 then still raises its own ``ValueError`` in most constructors).
+        misfit: What a config meets whose values are right and do not fit the base model, such as a task type for
+            another one or a name that it does not have: ``"warn"`` (`MisfitWarning`), ``"raise"`` (`MisfitError`) or
+            ``"ignore"``. Where PEFT itself would fail there is an error in any case (code ``M2``, but not with
+            ``"ignore"``; code ``M1``, an `InvalidTaskTypeError`).
         roundtrip: What a save or a load that loses something meets: ``"warn"`` (`RoundTripWarning`), ``"raise"``
             (`RoundTripError`, before the first byte is written) or ``"ignore"``.
         children: Whether processes that this one starts are guarded as well, with the same settings. Forked ones
