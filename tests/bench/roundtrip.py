@@ -21,8 +21,11 @@ config = transformers.LlamaConfig(
 )
 on_gpu = torch.cuda.is_available()
 def base():
+    torch.set_default_dtype(torch.bfloat16)
     with torch.device("cuda" if on_gpu else "meta"):
-        return transformers.LlamaForCausalLM(config).to(torch.bfloat16)
+        model = transformers.LlamaForCausalLM(config)
+    torch.set_default_dtype(torch.float32)
+    return model
 def timed(action):
     start = time.process_time()
     action()
