@@ -17,7 +17,7 @@ from .loaded import Loaded
 from .saved import Saved, modules_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from .inventory import Held, Inventory
 
@@ -243,7 +243,8 @@ def gather_loaded(
     unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
     empty = [each.name(adapter) for each in unfilled]
     unexpected = [name for name in result.unexpected_keys if not _is_kept(model, name, adapter)]
-    unexpected = [name for name in unexpected if not _is_beside(model, name, adapter, kinds, empty)]
+    rests = {_rest(model, name, kinds) for name in unexpected} - {""}
+    unexpected = [name for name in unexpected if not _is_beside(model, name, adapter, kinds, empty, rests)]
     if not unfilled and not unexpected:
         return None
     unplaced = [_as_given(name, adapter, given) for name in unexpected]
@@ -354,19 +355,44 @@ def _is_kept(model: Any, name: str, adapter: str) -> bool:
     )
 
 
-def _is_beside(model: Any, name: str, adapter: str, kinds: adapters.Layers, unfilled: Sequence[str]) -> bool:
+def _rest(model: Any, name: str, kinds: adapters.Layers) -> str:
+    """Return what a tensor's name has behind that of a dict of its layer: ``0`` in ``lora_A0``; ``""`` if nothing."""
+    walked, holder = _end_of_way(model, name)
+    if not isinstance(holder, kinds.tuner_layer):
+        return ""
+    starts = [each for each in adapters.adapter_dicts(holder) if walked[-1].startswith(each)]
+    return walked[-1][len(max(starts, key=len)) :] if starts else ""
+
+
+def _is_beside(
+    model: Any, name: str, adapter: str, kinds: adapters.Layers, unfilled: Sequence[str], rests: Collection[str]
+) -> bool:
     """Whether a tensor without a place was only written beside those of the adapter here, which all have theirs.
 
     - Where PEFT saves embedding layers (by itself, if the vocabulary was resized), it writes the trained weight of one
       in ``modules_to_save`` under its own name, and also that and the untrained one by their names in the wrapper.
     - PEFT up to 0.19 takes a tensor for an adapter's that has the adapter's name anywhere in its own: with ``x`` and
       ``y`` the file of ``y`` also has the tensors of ``x``, as there is a ``y`` in ``layers``.
+    - PEFT up to 0.17 cuts that name out of such tensors as well: with ``task1`` and ``task10`` the file of ``task1``
+      has a ``lora_A0`` and, of a head in ``modules_to_save``, a ``score0``.
+
+    Args:
+        model: The model.
+        name: The name of the tensor, with that of the adapter.
+        adapter: The name of the adapter.
+        kinds: The classes of the PEFT that is imported.
+        unfilled: The names of the adapter's tensors without a value.
+        rests: What is left behind the names of layers' own dicts of other adapters' names.
     """
     module, path, parts = model, "", name.split(".")
     for number, part in enumerate(parts):
-        owner, module, path = module, module.__dict__["_modules"].get(part), f"{path}{part}."
+        above, owner, module, path = path, module, module.__dict__["_modules"].get(part), f"{path}{part}."
         if module is None:
-            return False
+            named = [part[: -len(rest)] for rest in rests if part.endswith(rest)]
+            wholes = [each for each in named if isinstance(owner.__dict__["_modules"].get(each), kinds.auxiliary)]
+            dicts = adapters.adapter_dicts(owner) if isinstance(owner, kinds.tuner_layer) else ()
+            known = [each for each in named if each in (*wholes, *dicts)]
+            return bool(known) and not any(each.startswith(f"{above}{one}.") for each in unfilled for one in known)
         has_entries = isinstance(owner, kinds.tuner_layer) and part in adapters.adapter_dicts(owner)
         if isinstance(module, kinds.auxiliary) or (
             has_entries and _is_for_another(module, parts[number + 1 :], adapter)
