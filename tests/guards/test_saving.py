@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import importlib.util
 import json
+import os
 import pathlib
 import subprocess
 import sys
@@ -206,7 +207,8 @@ def test_two_ranks() -> None:
     file.
     """
     worker = pathlib.Path(__file__).parents[1] / "roundtrip" / "two_ranks.py"
-    done = subprocess.run([sys.executable, str(worker)], capture_output=True, text=True, check=True)
+    env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # one GPU is one rank
+    done = subprocess.run([sys.executable, str(worker)], capture_output=True, text=True, check=True, env=env)
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "fsdp2": [[], [], 8],
         "fsdp2, checkpointing": [["K1"], [], 0],

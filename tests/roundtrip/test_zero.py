@@ -18,7 +18,7 @@ def test_two_ranks() -> None:
 
     Quiet are whole files, whichever way they came about, and heads that were filled in by hand.
     """
-    aside = environ(PYTHONPATH=os.environ.get("PYTHONPATH", ""), DS_ACCELERATOR="cpu")
+    aside = environ(PYTHONPATH=os.environ.get("PYTHONPATH", ""), DS_ACCELERATOR="cpu", CUDA_VISIBLE_DEVICES="")
     done = execute(sys.executable, "-m", "tests.roundtrip.zero_ranks", cwd=REPOSITORY, env=aside)
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout.splitlines()[-1]) == {}
