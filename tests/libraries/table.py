@@ -27,11 +27,14 @@ class Program(NamedTuple):
 
 ACCELERATE = ("-m", "accelerate.commands.launch", "--cpu", "--num_processes=1", "--num_machines=1")
 ACCELERATE += ("--mixed_precision=no", "--dynamo_backend=no")
+TWO_PROCESSES = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node=2")
+DEEPSPEED = ("deepspeed==0.19.8", "einops", "hjson", "msgpack", "ninja", "py-cpuinfo")
 
 PROGRAMS = (
     Program("transformers, `Trainer`", "transformers_trainer", "transformers", "H2"),
     Program("transformers, `add_adapter`", "transformers_add_adapter", "transformers", "N1"),
     Program("accelerate launch", "transformers_trainer", "accelerate", "H2", launcher=ACCELERATE),
+    Program("DeepSpeed ZeRO-3", "deepspeed_zero", "transformers", "K2", launcher=TWO_PROCESSES, beside=DEEPSPEED),
     Program("diffusers, `UNet2DConditionModel`", "diffusers_unet", "diffusers", "N1"),
     Program("diffusers, saving and loading LoRA", "diffusers_lora", "diffusers", "K1"),
     Program("TRL, `SFTTrainer`", "trl_sft", "trl", "N1"),
