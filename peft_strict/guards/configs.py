@@ -23,7 +23,7 @@ def places(watch: Watch) -> Iterator[Place]:
     """Yield the places of every config class there is, and the one that tells of those to come."""
     for cls in list(watch.release.config_classes()):
         with contextlib.suppress(Exception):  # whatever a foreign metaclass raises
-            yield from _places_of(cls, watch, is_made=id(cls) not in watch.newcomers)
+            yield from _places_of(cls, watch, is_made=cls not in watch.newcomers)
     base = watch.release.config_base
     yield Place(base, "__init_subclass__", lambda raw: _newcomer_hook(raw, watch), adds=True)
 
@@ -67,14 +67,14 @@ def _newcomer_hook(raw: Any, watch: Watch) -> Any:
         else:
             raw.__get__(None, cls)(**kwargs)
         if watch.state.on:
-            watch.note(cls)  # before the lock: whoever looks meanwhile holds it
+            watch.newcomers[cls] = True  # before the lock: whoever looks meanwhile holds it
         with watch.state.lock:
             if watch.state.on:
-                watch.note(cls)  # `disable` may have forgotten it, and `enable` come after that
+                watch.newcomers[cls] = True  # `disable` may have forgotten it, and `enable` come after that
                 put(Place(base, "__setattr__", lambda raw: _first_hook(raw, watch), adds=True), watch)
                 _patch(cls, watch, is_made=False)
             else:
-                watch.newcomers.pop(id(cls), None)
+                watch.newcomers.forget(cls)
 
     return AddedClassMethod(__init_subclass__)
 
@@ -111,7 +111,7 @@ def welcome(config: Any, watch: Watch, setting: types.FrameType) -> Optional[Exc
         watch: The rules.
         setting: What sets the first attribute.
     """
-    classes = [cls for cls in mro_of(type(config)) if id(cls) in watch.newcomers]
+    classes = [cls for cls in mro_of(type(config)) if cls in watch.newcomers]
     with watch.state.lock:
         for cls in classes:
             _patch(cls, watch, is_made=True)
@@ -128,7 +128,7 @@ def _patch(cls: type, watch: Watch, *, is_made: bool) -> None:
         for place in _places_of(cls, watch, is_made=is_made):
             put(place, watch)
     except Exception:  # whatever a foreign metaclass raises
-        watch.give_up(cls)
+        watch.stubborn[cls] = True
         is_made = True
     if is_made:
-        watch.newcomers.pop(id(cls), None)
+        watch.newcomers.forget(cls)

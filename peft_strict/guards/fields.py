@@ -6,13 +6,13 @@ user's own may, has made something else of it by then. A constructor that calls 
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._errors import InvalidFieldError, InvalidFieldWarning, name_of
 from ..releases.fields import NESTED, fields_of, is_newer
 from ..values.fields import Finding, judge, message
 from . import reading, report
+from .memory import Memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -45,7 +45,7 @@ class FieldLook:
 
     def __init__(self, watch: Watch) -> None:
         self._watch = watch
-        self._reported: dict[int, tuple[weakref.ref[Any], dict[str, object]]] = {}
+        self._reported: Memory[dict[str, object]] = Memory()  # the values that a config was warned of, by field
 
     def at(self, cls: type, names: tuple[str, ...]) -> Callable[[Any, tuple[Any, ...], dict[str, Any]], Any]:
         """Return the look at what the ``__init__`` of a class was passed.
@@ -136,7 +136,7 @@ class FieldLook:
                 )
                 if turned is not None:
                     return turned
-                self._remember(config, each)
+                self._reported[config] = {**(self._reported.get(config) or {}), each.path: each.finding.value}
         return None
 
     def _error(self, found: list[Found]) -> InvalidFieldError:
@@ -162,14 +162,8 @@ class FieldLook:
         return file.path if file is not None else None
 
     def _was_reported(self, config: Any, found: Found) -> bool:
-        known = self._reported.get(id(config))
-        return known is not None and known[0]() is config and known[1].get(found.path, self) is found.finding.value
-
-    def _remember(self, config: Any, found: Found) -> None:
-        key = id(config)  # a dataclass with == has no hash, so no weak set or mapping can hold it
-        if key not in self._reported:
-            self._reported[key] = (weakref.ref(config, lambda _: self._reported.pop(key, None)), {})
-        self._reported[key][1][found.path] = found.finding.value
+        known = self._reported.get(config) or {}
+        return known.get(found.path, self) is found.finding.value
 
 
 def _is_right(value: object, kind: Kind) -> bool:

@@ -71,7 +71,7 @@ class Install:
             try:
                 put(place, self.watch)
             except Exception:  # whatever a foreign metaclass raises
-                self.watch.give_up(place.owner)
+                self.watch.stubborn[place.owner] = True
 
     def undo(self) -> None:
         """Put back the original of every patch that nothing sits on. The others are tried again at the next undo."""
@@ -111,7 +111,7 @@ class Install:
             for key, cls in classes.items():
                 used = configs.relied_on(cls) if key in registered else configs.held_by(cls)
                 missed = [owner for owner, name in used if (id(owner), name) in opened]
-                if missed and key not in self.watch.newcomers:
+                if missed and cls not in self.watch.newcomers:
                     found[key, None] = Unguarded(cls, name_of(cls), self._is_stubborn(*missed))
             for (key, name), place in opened.items():
                 if key not in classes or name not in configs.NAMES:
@@ -121,7 +121,7 @@ class Install:
 
     def _is_stubborn(self, *owners: Any) -> bool:
         """Whether none of these has taken a patch when that was last tried."""
-        return all(id(owner) in self.watch.stubborn for owner in owners)
+        return all(owner in self.watch.stubborn for owner in owners)
 
     def _places(self) -> list[Place]:
         """Return all places. Where two look at the same attribute, the later one is around the earlier."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any, Optional
 
 from .._errors import MisfitError, MisfitWarning
 from ..fit import look
 from ..releases.live import added_modules
 from . import frames, report
+from .memory import Memory
 
 if TYPE_CHECKING:
     from ..releases.live import Release
@@ -28,7 +28,7 @@ class NameLook:
     def __init__(self, release: Release, state: State) -> None:
         self.state = state
         self.release = release
-        self._rewritten: dict[int, tuple[weakref.ref[Any], dict[str, Any]]] = {}
+        self._rewritten: Memory[dict[str, Any]] = Memory()
 
     def before(self, model: Any, config: Any) -> Optional[look.Look]:
         """Look at a config that is about to meet a model; `after` speaks of it.
@@ -56,8 +56,7 @@ class NameLook:
         """
         changed = look.rewritten(seen)
         if changed:
-            key = id(seen.config)
-            self._rewritten[key] = (weakref.ref(seen.config, lambda _: self._rewritten.pop(key, None)), changed)
+            self._rewritten[seen.config] = changed
         found = look.after(seen, adds=added_modules(wrapper), of_head=of_head)
         if found is None:
             return None
@@ -74,7 +73,5 @@ class NameLook:
 
     def _skipped(self, config: Any) -> list[str]:
         """Return the fields that hold what PEFT has made of them when this config was used before."""
-        known, changed = self._rewritten.get(id(config), (None, {}))
-        if known is None or known() is not config:
-            return []
+        changed = self._rewritten.get(config) or {}
         return [field for field, entries in changed.items() if getattr(config, field, None) is entries]

@@ -9,7 +9,6 @@ from __future__ import annotations
 import dataclasses
 import sys
 import threading
-import weakref
 from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
@@ -27,6 +26,7 @@ from ..releases.loading import loaded_from
 from ..values import rule
 from . import frames, reading, report
 from .fields import FieldLook
+from .memory import Memory
 from .naming import NameLook
 from .suspension import is_suspended
 
@@ -48,9 +48,10 @@ class Watch:
         state: The shared state: on or off, and the modes.
         release: The copy of PEFT.
         vocabulary: Its task types.
-        newcomers: Config classes made after patching that have had no instance yet, by their ``id``.
-        stubborn: The classes and modules that took no patch when one was last put there, by their ``id``.
+        newcomers: Config classes made after patching that have had no instance yet.
+        stubborn: The classes and modules that took no patch when one was last put there.
         attributes: Returns the real ``__dict__`` of a config.
+        names: The look at the names in a config.
         fields: The look at the other fields than the task type.
         functions: The patch of each function that several modules hold, by the ``id`` of what it wraps.
     """
@@ -58,15 +59,15 @@ class Watch:
     def __init__(self, release: Release, state: State) -> None:
         self.state = state
         self.renew(release)
-        self.newcomers: dict[int, weakref.ref[type]] = {}  # a class need not have a hash
-        self.stubborn: dict[int, weakref.ref[Any]] = {}
+        self.newcomers: Memory[bool] = Memory()
+        self.stubborn: Memory[bool] = Memory()
         self.attributes = instance_dict(release.config_base)
         self.names = NameLook(release, state)
         self.fields = FieldLook(self)
         self.functions: dict[int, Any] = {}
-        self._reported: dict[int, tuple[weakref.ref[Any], object]] = {}
-        self._headless: dict[int, weakref.ref[Any]] = {}
-        self._foreign: dict[int, weakref.ref[Any]] = {}
+        self._reported: Memory[object] = Memory()  # the value that a config was last warned of
+        self._headless: Memory[bool] = Memory()
+        self._foreign: Memory[bool] = Memory()
         self._meeting = threading.local()
         self._mislabelled: set[tuple[str, Optional[str]]] = set()
 
@@ -74,16 +75,6 @@ class Watch:
         """Work with the parts of this PEFT as they are now."""
         self.release = release
         self.vocabulary = vocabulary(release)
-
-    def note(self, cls: type) -> None:
-        """Remember a class until its first instance."""
-        key = id(cls)
-        self.newcomers[key] = weakref.ref(cls, lambda _: self.newcomers.pop(key, None))
-
-    def give_up(self, owner: Any) -> None:
-        """Remember a class or module that takes no patch."""
-        key = id(owner)
-        self.stubborn[key] = weakref.ref(owner, lambda _: self.stubborn.pop(key, None))
 
     @property
     def active(self) -> bool:
@@ -110,7 +101,7 @@ class Watch:
             return None
         file = reading.file_with("task_type", value)
         if file is not None and self.state.invalid == "warn" and "task_type" in file.told:
-            self._remember(config, value)
+            self._reported[config] = value
             return None
         source, name = file.path if file is not None else None, type(config).__name__
         error = self._deliver(
@@ -150,17 +141,12 @@ class Watch:
             return error
         turned = report.warn(TaskTypeWarning(str(error), code=error.code, fix=error.fix), self.release)
         if turned is None:
-            self._remember(config, value)
+            self._reported[config] = value
         return turned
 
     def _was_reported(self, config: Any, value: object) -> bool:
         """Whether this config was warned of for this value. What was only warned of is refused once errors are on."""
-        known = self._reported.get(id(config))
-        return self.state.invalid == "warn" and known is not None and known[0]() is config and known[1] is value
-
-    def _remember(self, config: Any, value: object) -> None:
-        key = id(config)  # a dataclass with == has no hash, so no weak set or mapping can hold it
-        self._reported[key] = (weakref.ref(config, lambda _: self._reported.pop(key, None)), value)
+        return self.state.invalid == "warn" and self._reported.get(config, MISSING) is value
 
     def assigned(self, config: Any, value: Any) -> tuple[Any, Optional[Exception]]:
         """Return what to store for an assigned value, and the error to raise instead."""
@@ -171,7 +157,7 @@ class Watch:
             return stored, None
         left = self.attributes(config).get("task_type", MISSING)
         if left is not MISSING and left is not value:  # mended since it was reported
-            self._reported.pop(id(config), None)
+            self._reported.forget(config)
         return value, self.refuse(value, config, f"{type(config).__name__}.task_type = {{}}")
 
     # -- models ------------------------------------------------------------------------------------------------------
@@ -226,9 +212,9 @@ class Watch:
             return None
         if self.state.misfit != "ignore":
             if misfit.code in ("H1", "H2"):
-                _note(self._headless, model)
+                self._headless[model] = True
             if misfit.source is not None:
-                _note(self._foreign, model)
+                self._foreign[model] = True
         names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
         if misfit.code == "M1":
             loader = self.release.tasks.get(misfit.fitting) if misfit.fitting else None
@@ -257,17 +243,15 @@ class Watch:
 
     def was_headless(self, model: Any) -> bool:
         """Whether it was reported that the head of this model, or of the model in it, will not be saved."""
-        return self._is_noted(self._headless, model)
+        return self._base_of(model) in self._headless
 
     def was_foreign(self, model: Any) -> bool:
         """Whether it was reported that an adapter that was loaded into this model is for one of another class."""
-        return self._is_noted(self._foreign, model)
+        return self._base_of(model) in self._foreign
 
-    def _is_noted(self, noted: dict[int, weakref.ref[Any]], model: Any) -> bool:
+    def _base_of(self, model: Any) -> Any:
         below = model.__dict__["_modules"].get("base_model") if isinstance(model, self.release.peft_model) else None
-        inner = getattr(below, "model", model)
-        known = noted.get(id(inner))
-        return known is not None and known() is inner
+        return getattr(below, "model", model)
 
     def forget(self) -> None:
         """Forget what was said of the models and adapters so far: the next one to switch on has heard none of it."""
@@ -284,12 +268,6 @@ class Watch:
             self._mislabelled.add(key)
             return False
         return key in self._mislabelled
-
-
-def _note(noted: dict[int, weakref.ref[Any]], model: Any) -> None:
-    """Remember a model for as long as it lives."""
-    key = id(model)
-    noted[key] = weakref.ref(model, lambda _: noted.pop(key, None))
 
 
 def _same(config: Any, other: Any) -> bool:
