@@ -8,6 +8,7 @@ import inspect
 import types
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
+from .foreign import attribute
 from .source import definition_of, function_of, path_of, plain
 
 if TYPE_CHECKING:
@@ -66,17 +67,18 @@ def _without_annotations(function: Any) -> Any:
 def forward_of(model: object) -> Forward:
     """Describe the model's ``forward``; the one in its ``__dict__`` if it was replaced there."""
     function = function_of(model)
-    if getattr(function, "__name__", "") == "_forward_unimplemented":  # a container, never called
+    if attribute(function, "__name__") == "_forward_unimplemented":  # a container, never called
         return Forward()
     parameters = parameters_of(function)
     if parameters is None:
         return Forward()
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     decorated = False
-    while not takes_any and hasattr(function, "__wrapped__"):
+    while not takes_any and (inner := attribute(function, "__wrapped__")) is not None:
         decorated = True
-        takes_any = not str(getattr(function, "__globals__", {}).get("__name__")).startswith("transformers.")
-        function = function.__wrapped__
+        home = attribute(function, "__globals__")  # of the decorator: `wraps` gives it the module of what it wraps
+        takes_any = not (isinstance(home, dict) and str(home.get("__name__")).startswith("transformers."))
+        function = inner
     return Forward(frozenset(parameters), takes_any, decorated)
 
 

@@ -359,8 +359,14 @@ def test_what_cannot_be_read() -> None:
         def modules_to_save(self) -> Any:
             raise RuntimeError
 
+    class OddForward:
+        def __getattr__(self, name: str) -> Any:
+            raise RuntimeError
+
+    Odd.forward = OddForward()  # type: ignore[assignment]
     found = gather(Odd(), OddConfig())
     assert (found.encoder_decoder, found.listed, found.can_save) == (False, (), True)
+    assert (found.refused, found.collides) == ((), False)
 
 
 @pytest.mark.parametrize(
