@@ -17,6 +17,7 @@ import pytest
 
 from peft_strict import _standby
 from peft_strict.fit import rule
+from peft_strict.fit.misfit import Misfit
 from peft_strict.values import parse
 
 from .readme import generated, page, running, task_types, terminal, ways_map
@@ -174,14 +175,14 @@ def test_codes() -> None:
         anchor, name = re.fullmatch(r'<a id="(\w\d)"></a>(\w\d)', code).groups()
         assert anchor == name.lower()
         listed[name] = (warned.strip("`"), raised.strip("`"))
-    misfits = [rule.Misfit(code, "", "", None, None, "", "") for code, _ in rule._RULES]
+    misfits = [Misfit(code, "", "", None, None, "", "") for code, _ in rule._RULES]
     assert {each.code: listed.pop(each.code) for each in misfits} == {each.code: _reports(each) for each in misfits}
     rules = ("values/fields.py", "fit/unknown.py", "roundtrip/saved.py", "roundtrip/loaded.py")
     sources = "".join((page.REPOSITORY / "peft_strict" / name).read_text() for name in rules)
     assert set(listed) == set(re.findall(r'"([A-Z]\d)"', sources))
 
 
-def _reports(misfit: rule.Misfit) -> tuple[str, str]:
+def _reports(misfit: Misfit) -> tuple[str, str]:
     if misfit.always_error:
         return ("InvalidTaskTypeError" if misfit.code == "M1" else "MisfitError"), "same"
     return "MisfitWarning", "MisfitWarning" if misfit.warn_only else "MisfitError"

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Optional
 
 from ..releases.adapters import parts_of_layers
 from ..releases.live import added_modules, added_reach_always, is_own, live_release
-from . import rule
 from .foreign import attribute, text_of
 from .forward import collides, forward_of, parameters_of
 from .heads import Head, head_of
 from .kinds import auto_class, kinds_of, library_of
+from .misfit import TEXTLESS, Facts, Misfit, kinds_for, lost, modules
 from .reach import also_reached, has_module
+from .rule import judge
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -37,7 +38,7 @@ def find_misfit(
     adds: Sequence[str],
     supported: Sequence[str],
     source: Optional[str] = None,
-) -> Optional[rule.Misfit]:
+) -> Optional[Misfit]:
     """Say whether this config's task type does not fit this model.
 
     Args:
@@ -53,12 +54,12 @@ def find_misfit(
         The first misfit of the decision table, or ``None``. Unknown models get no opinion, and nothing raises.
     """
     facts = gather(model, config, wrapper=wrapper, adds=adds, supported=supported, source=source)
-    found = rule.judge(facts)
+    found = judge(facts)
     if found is None or not facts.head:
         return found
     # only where there is a report: this walks the whole model
-    also = also_reached(model, rule.modules(facts), parts_of_layers(config))
-    return rule.judge(facts._replace(also=also))
+    also = also_reached(model, modules(facts, lost(facts, ())), parts_of_layers(config))
+    return judge(facts._replace(also=also))
 
 
 def gather(
@@ -69,7 +70,7 @@ def gather(
     adds: Sequence[str],
     supported: Sequence[str],
     source: Optional[str] = None,
-) -> rule.Facts:
+) -> Facts:
     """Collect the facts; the arguments are those of `find_misfit`."""
     kinds, exact = kinds_of(type(model))
     training = attribute(config, "inference_mode") is not True
@@ -83,8 +84,8 @@ def gather(
     passed = _passed(wrapper, model, config)
     forward = forward_of(model)
     names = forward.names or frozenset()
-    textless = passed and kinds and kinds <= rule.TEXTLESS and not {"inputs"} & names
-    return rule.Facts(
+    textless = passed and kinds and kinds <= TEXTLESS and not {"inputs"} & names
+    return Facts(
         model_class=type(model).__name__,
         config_class=type(config).__name__,
         task_type=task_type,
@@ -98,7 +99,7 @@ def gather(
         training=training,
         source=source,
         base_name=_name_of_base(model, config),
-        auto_class=auto_class(attribute(model, "config"), rule.kinds_for(task_type)) if lacks or source else None,
+        auto_class=auto_class(attribute(model, "config"), kinds_for(task_type)) if lacks or source else None,
         lacks=lacks,
         head=head.weights,
         marked=head.marked,

@@ -15,7 +15,7 @@ import itertools
 import re
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from . import evidence, rule
+from . import evidence, misfit
 from .evidence import is_loaded, parameters
 from .foreign import answer, attribute, inside
 from .kinds import kinds_of
@@ -39,7 +39,7 @@ class Head(NamedTuple):
         beside: Whether these are whole new modules beside what was loaded, not all that is outside of a base model.
     """
 
-    weights: tuple[rule.Weight, ...] = ()
+    weights: tuple[misfit.Weight, ...] = ()
     marked: bool = False
     beside: bool = False
 
@@ -48,7 +48,7 @@ def head_of(model: object, kinds: frozenset[str]) -> Head:
     """Return the head of a model of these kinds; an empty one where nothing is known. Never raises."""
     base = attribute(model, "base_model_prefix")
     children = inside(model, "_modules")
-    if kinds & rule.CLASSIFIERS and not kinds & rule.GENERATORS and isinstance(base, str) and base in children:
+    if kinds & misfit.CLASSIFIERS and not kinds & misfit.GENERATORS and isinstance(base, str) and base in children:
         return _of_classifier(model, base)
     found = _beside_loaded(model, base if isinstance(base, str) else "", kinds)
     if kinds or type(model).__module__.partition(".")[0] == "torch":  # its wrappers are not the user's
@@ -57,7 +57,7 @@ def head_of(model: object, kinds: frozenset[str]) -> Head:
     return Head(weights, marked=True, beside=True) if weights else found
 
 
-def _of_called(model: object) -> Iterator[rule.Weight]:
+def _of_called(model: object) -> Iterator[misfit.Weight]:
     """Yield what is new of the heads of the models of transformers that a module of the user's own calls."""
     for name, child in inside(model, "_modules").items():
         kinds, _ = kinds_of(type(child))
@@ -93,7 +93,7 @@ def _known(model: object, found: Sequence[evidence.Found]) -> evidence.Known:
     )
 
 
-def _pooler(model: object, base: str, known: evidence.Known) -> Iterator[rule.Weight]:
+def _pooler(model: object, base: str, known: evidence.Known) -> Iterator[misfit.Weight]:
     """Yield the parameters of a new pooler in the base model whose output ``forward`` takes."""
     pooler = inside(inside(model, "_modules")[base], "_modules").get(_POOLER)
     found = list(parameters(pooler, f"{base}.{_POOLER}"))
@@ -108,8 +108,8 @@ def _beside_loaded(model: object, base: str, kinds: frozenset[str]) -> Head:
     if not any(is_loaded(one.parameter) for one in seen):
         return Head()
     known = _known(model, seen)
-    weights: list[rule.Weight] = []
-    embeddings: list[rule.Weight] = []
+    weights: list[misfit.Weight] = []
+    embeddings: list[misfit.Weight] = []
     for name, child in children.items():
         if any(is_loaded(one.parameter) for one in first[name]):
             weights.extend(() if kinds else _pooler(model, name, known))
@@ -133,7 +133,7 @@ def _counts(model: object, name: str, found: Sequence[evidence.Found], kinds: fr
         return False
     if attribute(inside(model, "_modules")[name], "_is_hf_initialized") is not True:
         return True
-    return rule.HEADLESS not in kinds and forward_uses(model, name)
+    return misfit.HEADLESS not in kinds and forward_uses(model, name)
 
 
 def _is_embedding(model: object, found: Sequence[evidence.Found]) -> bool:
@@ -158,8 +158,8 @@ def _all_new(found: Sequence[evidence.Found], known: evidence.Known) -> bool:
     return all(evidence.is_new(one, known) for one in found)
 
 
-def _weight(found: evidence.Found, fresh: Optional[bool], saved: Sequence[str]) -> rule.Weight:
-    return rule.Weight(found.path, fresh, evidence.is_quantised(found.module), _unit(found, saved))
+def _weight(found: evidence.Found, fresh: Optional[bool], saved: Sequence[str]) -> misfit.Weight:
+    return misfit.Weight(found.path, fresh, evidence.is_quantised(found.module), _unit(found, saved))
 
 
 def _unit(found: evidence.Found, saved: Sequence[str]) -> str:

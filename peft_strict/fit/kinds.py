@@ -11,7 +11,7 @@ import re
 import sys
 from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
-from . import rule
+from . import misfit
 from .foreign import attribute
 
 if TYPE_CHECKING:
@@ -24,19 +24,19 @@ _RULES = tuple(
     (re.compile(pattern), kind)
     for pattern, kind in (
         (r"PRETRAINING|WITH_LM_HEAD", None),
-        (r"|TEXT_ENCODING|IMAGE", rule.HEADLESS),
-        (r"CAUSAL_LM", rule.CAUSAL_LM),
-        (r"SEQ_TO_SEQ_CAUSAL_LM", rule.SEQ_2_SEQ_LM),
-        (r"MASKED_LM", rule.MASKED_LM),
-        (r"IMAGE_TEXT_TO_TEXT|VISION_2_SEQ|MULTIMODAL_LM", rule.MULTIMODAL),
-        (r"SPEECH_SEQ_2_SEQ", rule.SPEECH),
-        (r"ZERO_SHOT_IMAGE_CLASSIFICATION", rule.DUAL),
-        (r"SEQUENCE_CLASSIFICATION", rule.SEQ_CLS),
-        (r"TOKEN_CLASSIFICATION", rule.TOKEN_CLS),
-        (r"(DOCUMENT_)?QUESTION_ANSWERING", rule.QUESTION_ANS),
-        (r"\w+_(CLASSIFICATION|QUESTION_ANSWERING|XVECTOR)", rule.OTHER_CLS),
-        (r"MULTIPLE_CHOICE|NEXT_SENTENCE_PREDICTION|CTC", rule.OTHER_CLS),
-        (r"\w+", rule.OTHER),
+        (r"|TEXT_ENCODING|IMAGE", misfit.HEADLESS),
+        (r"CAUSAL_LM", misfit.CAUSAL_LM),
+        (r"SEQ_TO_SEQ_CAUSAL_LM", misfit.SEQ_2_SEQ_LM),
+        (r"MASKED_LM", misfit.MASKED_LM),
+        (r"IMAGE_TEXT_TO_TEXT|VISION_2_SEQ|MULTIMODAL_LM", misfit.MULTIMODAL),
+        (r"SPEECH_SEQ_2_SEQ", misfit.SPEECH),
+        (r"ZERO_SHOT_IMAGE_CLASSIFICATION", misfit.DUAL),
+        (r"SEQUENCE_CLASSIFICATION", misfit.SEQ_CLS),
+        (r"TOKEN_CLASSIFICATION", misfit.TOKEN_CLS),
+        (r"(DOCUMENT_)?QUESTION_ANSWERING", misfit.QUESTION_ANS),
+        (r"\w+_(CLASSIFICATION|QUESTION_ANSWERING|XVECTOR)", misfit.OTHER_CLS),
+        (r"MULTIPLE_CHOICE|NEXT_SENTENCE_PREDICTION|CTC", misfit.OTHER_CLS),
+        (r"\w+", misfit.OTHER),
     )
 )
 
@@ -83,7 +83,7 @@ def kinds_of(cls: type) -> tuple[frozenset[str], bool]:
         if library_of(base) != "transformers_modules":
             kinds = registries.by_name.get(base.__name__, frozenset()) | registered.get(base, frozenset())
             if kinds:
-                return (kinds - {rule.HEADLESS}) or kinds, base is cls
+                return (kinds - {misfit.HEADLESS}) or kinds, base is cls
     return frozenset(), False
 
 

@@ -31,7 +31,7 @@ from .naming import NameLook
 from .suspension import is_suspended
 
 if TYPE_CHECKING:
-    from ..fit.rule import Misfit
+    from ..fit.misfit import Misfit
     from ..releases.live import Release
     from .state import State
 

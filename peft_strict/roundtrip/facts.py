@@ -9,8 +9,8 @@ from bisect import bisect_left
 from typing import TYPE_CHECKING, Any, Optional
 
 from ..fit.kinds import auto_class, kinds_of
+from ..fit.misfit import kinds_for
 from ..fit.reach import also_reached, is_container
-from ..fit.rule import kinds_for
 from ..releases import adapters
 from . import inventory, wrappers
 from .loaded import Loaded

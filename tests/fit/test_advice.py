@@ -19,7 +19,7 @@ import peft_strict
 
 from . import model_zoo as zoo
 from .test_heads import Around, Pooled, Stepping, WithRewardHead, loaded
-from .test_misfit import _as_written, lora, verdict
+from .test_measured import _as_written, lora, verdict
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # those of torch, transformers and PEFT are not the matter here

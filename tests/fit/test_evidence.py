@@ -16,7 +16,7 @@ from torch import nn
 from peft_strict.fit import evidence
 
 from . import model_zoo as zoo
-from .test_misfit import lora, verdict
+from .test_measured import lora, verdict
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # those of torch and transformers are not the matter here

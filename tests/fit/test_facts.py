@@ -15,7 +15,7 @@ from torch import nn
 
 from peft_strict.fit import facts, kinds
 from peft_strict.fit.forward import collides, forward_of
-from peft_strict.fit.rule import Weight
+from peft_strict.fit.misfit import Weight
 from peft_strict.releases.live import added_modules, live_release
 
 from . import model_zoo as zoo

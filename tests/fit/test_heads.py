@@ -15,7 +15,7 @@ from peft_strict.fit.heads import head_of
 from peft_strict.fit.kinds import kinds_of
 
 from . import model_zoo as zoo
-from .test_misfit import lora, verdict
+from .test_measured import lora, verdict
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # those of torch and transformers are not the matter here

@@ -14,7 +14,7 @@ from torch import nn
 import peft_strict
 
 from . import model_zoo as zoo
-from .test_misfit import _as_written, lora, verdict
+from .test_measured import _as_written, lora, verdict
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # those of torch, transformers and PEFT are not the matter here

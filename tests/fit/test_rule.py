@@ -9,7 +9,7 @@ from typing import Any, Optional
 import pytest
 
 from peft_strict.fit import rule
-from peft_strict.fit.rule import Facts, Weight
+from peft_strict.fit.misfit import Facts, Weight
 
 NEW = (Weight("score.weight", True),)
 LOADED = (Weight("score.weight", False),)
@@ -252,80 +252,6 @@ ROWS: list[tuple[Facts, Optional[str]]] = [
 def test_judge(given: Facts, expected: Optional[str]) -> None:
     """The decision table: the first rule that applies speaks, and says what to write."""
     assert answer(given) == expected
-
-
-@pytest.mark.parametrize(
-    ("task", "kinds", "encoder_decoder", "expected"),
-    [
-        (None, "SEQ_CLS", False, True),
-        ("FEATURE_EXTRACTION", "SEQ_CLS", False, True),
-        ("Vector_LM", "SEQ_CLS", False, True),
-        ("CAUSAL_LM", "CAUSAL_LM", False, True),
-        ("CAUSAL_LM", "MULTIMODAL", True, True),
-        ("CAUSAL_LM", "SEQ_2_SEQ_LM", True, False),
-        ("SEQ_2_SEQ_LM", "SEQ_2_SEQ_LM MASKED_LM", True, True),
-        ("SEQ_2_SEQ_LM", "MULTIMODAL", True, True),
-        ("SEQ_2_SEQ_LM", "MULTIMODAL", False, False),
-        ("SEQ_2_SEQ_LM", "SPEECH", True, True),
-        ("SEQ_2_SEQ_LM", "SPEECH", False, False),
-        ("SEQ_2_SEQ_LM", "MASKED_LM", True, False),
-        ("SEQ_CLS", "SEQ_CLS", False, True),
-        ("SEQ_CLS", "OTHER_CLS", False, False),
-        ("QUESTION_ANS", "QUESTION_ANS", False, True),
-        ("TOKEN_CLS", "SEQ_CLS", False, False),
-    ],
-)
-def test_fits(task: Optional[str], kinds: str, encoder_decoder: bool, expected: bool) -> None:
-    """Which task type is right for which kind."""
-    assert rule.fits(facts(kinds, task, encoder_decoder=encoder_decoder)) is expected
-
-
-@pytest.mark.parametrize(
-    ("kinds", "extra", "expected"),
-    [
-        ("CAUSAL_LM MULTIMODAL", {}, "CAUSAL_LM"),
-        ("MULTIMODAL SEQ_2_SEQ_LM SPEECH", {}, "CAUSAL_LM"),
-        ("MULTIMODAL SEQ_2_SEQ_LM", {"encoder_decoder": True}, "SEQ_2_SEQ_LM"),
-        ("MASKED_LM SEQ_2_SEQ_LM", {"encoder_decoder": True}, "SEQ_2_SEQ_LM"),
-        ("MASKED_LM CAUSAL_LM", {}, "CAUSAL_LM"),
-        ("SPEECH", {"encoder_decoder": True}, None),
-        ("HEADLESS", {}, "FEATURE_EXTRACTION"),
-        ("HEADLESS", {"text_inputs": False}, None),
-        ("HEADLESS", {"supported": ("SEQ_CLS", "CAUSAL_LM")}, None),
-        ("QUESTION_ANS", {"supported": ("SEQ_CLS", "CAUSAL_LM")}, None),
-        ("", {}, None),
-    ],
-)
-def test_fitting(kinds: str, extra: dict[str, Any], expected: Optional[str]) -> None:
-    """Which task type is proposed; never one that the installed PEFT does not have."""
-    assert rule.fitting(facts(kinds, **extra)) == expected
-
-
-@pytest.mark.parametrize(
-    ("names", "marked", "expected"),
-    [
-        ((), True, ["classifier.dense.weight", "classifier.dense.bias", "classifier.out_proj.weight"]),
-        (("classifier",), True, []),
-        (("sifier",), True, []),
-        (("classifier.out_proj",), True, ["classifier.dense.weight", "classifier.dense.bias"]),
-        (("dense",), True, ["classifier.out_proj.weight"]),
-        (("dense",), False, []),
-        (("weight",), True, ["classifier.dense.weight", "classifier.dense.bias", "classifier.out_proj.weight"]),
-        (("",), True, []),
-        (tuple("jr"), True, []),
-    ],
-)
-def test_lost(names: tuple[str, ...], marked: bool, expected: list[str]) -> None:
-    """PEFT takes modules, not parameters, whose full name ends with an entry; without marks, in part is enough."""
-    assert rule.lost(facts("SEQ_CLS", head=DEEP, marked=marked), names) == expected
-
-
-def test_lost_is_what_is_new() -> None:
-    """Loaded parameters are never lost, whichever evidence there is."""
-    mixed = (Weight("head.weight", False), Weight("classifier.weight", True))
-    assert rule.lost(facts("SEQ_CLS", head=mixed), ()) == ["classifier.weight"]
-    assert rule.lost(facts("SEQ_CLS", head=LOADED, marked=False), ()) == []
-    assert rule.lost(facts("SEQ_CLS", head=UNKNOWN), ()) == ["score.weight"]
 
 
 def test_message() -> None:
