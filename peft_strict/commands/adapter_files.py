@@ -73,10 +73,11 @@ def read(path: str) -> Loaded:
     try:
         require_regular(path)
         with open(path, "rb") as file:
-            loaded = Loaded(file.read(LARGEST + 1), os.fstat(file.fileno()))
+            state = os.fstat(file.fileno())
+            loaded = Loaded(file.read() if state.st_size <= LARGEST else b"", state)
     except OSError as error:
         raise UnusableError(reason(path, error)) from error
-    if len(loaded.content) > LARGEST:
+    if state.st_size > LARGEST:
         raise UnusableError(f"larger than {LARGEST >> 20} MB, so no adapter config: not read")
     return loaded
 
