@@ -6,7 +6,6 @@ import importlib.util
 import os
 import runpy
 import shutil
-import subprocess
 import sys
 import types
 from typing import TYPE_CHECKING, NamedTuple
@@ -102,6 +101,8 @@ def _run_anew(program: _Program) -> int:
     kind = program.kind or ("--" if program.target[:1] == "-" != program.target else "")
     command = [sys.executable, *interpreter_options(), *([kind] if kind else ()), program.target, *program.arguments]
     if os.name == "nt":  # execv there returns to the shell at once
+        import subprocess  # which takes longer to import than most of what all commands need
+
         return subprocess.call(command)
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:

@@ -10,7 +10,6 @@ cannot be resolved (a name that exists for type checkers only, or syntax that th
 
 from __future__ import annotations
 
-import dataclasses
 import enum
 import re
 import sys
@@ -22,12 +21,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from .live import is_own
 
 if TYPE_CHECKING:
+    import dataclasses
     from collections.abc import Iterator, Mapping
 
 # The newest release that was verified. A newer one may take a text before its annotation says so.
 NEWEST = "0.21.2"
 UNKNOWN = f"this PEFT is newer than {NEWEST}, the newest that is known here"
 
+MISSING = object()
 SWITCH, TEXTS, LIST, NESTED = "switch", "texts", "list", "nested"
 
 # These two have rules of their own.
@@ -65,7 +66,7 @@ class Kind(NamedTuple):
         takes_bool: Whether a bool is right as well.
         takes_none: Whether ``None`` is.
         takes_names: Whether the items of the list are texts.
-        default: The default; `dataclasses.MISSING` where there is none or a factory.
+        default: The default; `MISSING`, or that of `dataclasses`, where there is none or a factory.
         beyond: The pattern of the texts that PEFT takes although they are not declared, or ``None``.
         doubt: Why a text that is not in the set may be right all the same, as a clause; ``""`` where it is not.
     """
@@ -75,7 +76,7 @@ class Kind(NamedTuple):
     takes_bool: bool = False
     takes_none: bool = False
     takes_names: bool = False
-    default: object = dataclasses.MISSING
+    default: object = MISSING
     beyond: Optional[str] = None
     doubt: str = ""
 
@@ -188,7 +189,7 @@ def _described(hint: object) -> Declared:
         elif part is list or origin is list:
             kinds.add("list")
             names = names or typing.get_args(part) == (str,)
-        elif isinstance(part, type) and dataclasses.is_dataclass(part) and is_own(part):
+        elif isinstance(part, type) and hasattr(part, "__dataclass_fields__") and is_own(part):
             kinds.add("dataclass")
         else:
             kinds.add("bool" if part is bool else "str" if part is str else "other")

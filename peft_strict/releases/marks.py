@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 PROMPT_EMBEDDINGS = "prompt_embeddings"
 _PROMPT_LEARNING = ("PROMPT_TUNING", "MULTITASK_PROMPT_TUNING", "P_TUNING", "PREFIX_TUNING", "CPT", "CARTRIDGE")
 
-_ATTRIBUTE = re.compile(r"""^    prefix(?::\s*str)?\s*=\s*["'](\w+)["']""", re.MULTILINE)
+# Found much faster than by ^ for the start of a line.
+_ATTRIBUTE = re.compile(r"""\n    prefix(?::\s*str)?\s*=\s*["'](\w+)["']""")
 _ARGUMENT = re.compile(r"""\bprefix=["'](\w+)["']""")
 
 

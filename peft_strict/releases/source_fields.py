@@ -7,14 +7,13 @@ their names, which are unique in PEFT; whatever else stands in an annotation has
 from __future__ import annotations
 
 import ast
-import dataclasses
 import glob
 import os
 import re
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
-from .fields import NESTED, NEWEST, UNKNOWN, Declared, Kind, is_newer, kind_of
+from .fields import MISSING, NESTED, NEWEST, UNKNOWN, Declared, Kind, is_newer, kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -23,7 +22,7 @@ if TYPE_CHECKING:
 _MODULES = ("config.py", "utils/*.py", "tuners/*.py", "tuners/*/config.py")
 _REGISTERED = re.compile(r"register_peft_method\(\s*name=\"(\w+)\"[^)]*?config_cls=(\w+)")
 _MAPPED = re.compile(r"^\s+\"(\w+)\": (\w+Config),$", re.MULTILINE)
-_CLASS = re.compile(r"^class (\w+)", re.MULTILINE)
+_CLASS = re.compile(r"\nclass (\w+)")  # found much faster than by ^ for the start of a line
 
 _LISTS = frozenset({"list", "List"})
 _PLAIN = frozenset({"bool", "str"})
@@ -90,7 +89,7 @@ class SourceFields:
         homes: dict[str, str] = {}
         methods: dict[str, str] = {}
         for path in self._files(*_MODULES):
-            homes.update(dict.fromkeys(_CLASS.findall(_text(path)), path))
+            homes.update(dict.fromkeys(_CLASS.findall("\n" + _text(path)), path))
         for path in self._files("mapping.py", "tuners/*/__init__.py"):
             found = _REGISTERED.findall(_text(path)) + _MAPPED.findall(_text(path))
             methods.update((name.upper(), cls) for name, cls in found)
@@ -219,4 +218,4 @@ def _field(value: Optional[ast.expr]) -> tuple[object, object]:
 def _constant(node: Optional[ast.expr]) -> object:
     if isinstance(node, ast.Attribute):  # PromptTuningInit.RANDOM: all of PEFT's enums have their names as texts
         return node.attr
-    return node.value if isinstance(node, ast.Constant) else dataclasses.MISSING
+    return node.value if isinstance(node, ast.Constant) else MISSING
