@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
+import gc
 import json
 import os
 from typing import TYPE_CHECKING, Optional
@@ -183,6 +185,18 @@ def _values(text: str) -> dict[str, object]:
         raise adapter_files.UnusableError(f"cannot be read as JSON: {error}") from error
 
 
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    """Keep Python's collector off: it would walk through the lists of every header, and JSON makes no cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
 def run(paths: Sequence[str], *, fix: bool, values: bool, as_json: bool) -> int:
     """Check files and folders, and print what was found.
 
@@ -201,8 +215,9 @@ def run(paths: Sequence[str], *, fix: bool, values: bool, as_json: bool) -> int:
         complain(f"cannot tell which task types are right: {error}")
         return UNUSABLE
     checker = _Checker(peft, fix, values)
-    for path in paths:
-        checker.check(path)
+    with _without_collector():
+        for path in paths:
+            checker.check(path)
     outcome = Outcome(
         peft, fix, checker.files, checker.findings, checker.weights, checker.statements, checker.problems
     )

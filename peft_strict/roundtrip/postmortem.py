@@ -15,7 +15,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
 from .header import quoted
-from .wrappers import BETWEEN, outside
+from .wrappers import BETWEEN, may_be_in, outside
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -156,6 +156,8 @@ def _flat(matrices: Mapping[str, Mapping[str, list[int]]], total: int) -> Iterat
 
 
 def _halves(matrices: Mapping[str, Mapping[str, list[int]]]) -> Iterator[Remark]:
+    if all(matrices[a].keys() == matrices[b].keys() for a, b in zip(_A, _B)):
+        return
     for endings, others, half, other in ((_A, _B, "lora_A", "lora_B"), (_B, _A, "lora_B", "lora_A")):
         alone = [
             layer + _PART + mine
@@ -171,8 +173,8 @@ def _rank(config: Mapping[str, object], matrices: Mapping[str, Mapping[str, list
     several = any(config.get(key) for key in ("rank_pattern", "target_parameters", "use_qalora"))
     if several or type(rank) is not int or not 0 < rank < _LARGEST_RANK:
         return
-    shapes = (shape for ending in _A for shape in matrices[ending].values())
-    others = sorted({shape[0] for shape in shapes if len(shape) in _PLAIN} - {rank, 0})
+    ranks = {shape[0] for ending in _A for shape in matrices[ending].values() if len(shape) in _PLAIN}
+    others = sorted(ranks - {rank, 0})
     if others:
         few = ", ".join(map(str, others[:_MOST])) + (", ..." if len(others) > _MOST else "")
         message = f"r is {rank} in the config, and {few} in the file"
@@ -184,10 +186,11 @@ def _wrapped(adapter: Adapter) -> Iterator[Remark]:
     front, adapted, _ = first.partition("base_model.model.")
     what = outside(front) if adapted and front.count(".") == 1 else ""
     found, wrapper = (list(adapter.tensors), front[:-1]) if what else ([], "")
-    together = "\n".join(adapter.tensors)  # which is searched much faster than one by one
-    for word in BETWEEN:
-        if word in together and not found:
-            found, wrapper, what = [name for name in adapter.tensors if word in name.split(".")], word, BETWEEN[word]
+    if may_be_in("\n".join(adapter.tensors)):  # which is searched much faster than one by one
+        for word in BETWEEN:
+            if not found:
+                found = [name for name in adapter.tensors if word in name.split(".")]
+                wrapper, what = word, BETWEEN[word]
     if found:
         which = f"{count(found, adapter.tensors)} have `{wrapper}` in their names ({what}): {some(found)}"
         yield Remark("wrapper", which, "A model without this wrapper will not take them. Save the unwrapped model.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import json
 import os
 import pty
@@ -20,6 +21,7 @@ import peft
 import pytest
 
 from peft_strict.commands import adapter_files
+from peft_strict.commands import check as command
 
 from .. import interpreters
 from ..command_line import environment, obey_ctrl_c, peft_strict, python, with_dev_full
@@ -421,6 +423,26 @@ def test_interrupted_at_a_step(config: Path, monkeypatch: pytest.MonkeyPatch, st
     monkeypatch.undo()
     assert config.read_bytes() == (RIGHT if step == "replace" else WRONG)
     assert os.listdir(config.parent) == ["adapter_config.json"]
+
+
+@pytest.mark.parametrize("is_on", [True, False], ids=["on", "off"])
+def test_the_collector(config: Path, monkeypatch: pytest.MonkeyPatch, is_on: bool) -> None:
+    """Python's collector does not run while files are read, and is afterwards as it was, whatever happens."""
+    was_on = gc.isenabled()
+    seen = []
+
+    def interrupted(path: str) -> None:
+        seen.append(gc.isenabled())
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(adapter_files, "read", interrupted)
+    (gc.enable if is_on else gc.disable)()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            command.run([str(config)], fix=False, values=False, as_json=False)
+        assert (seen, gc.isenabled()) == ([False], is_on)
+    finally:
+        (gc.enable if was_on else gc.disable)()
 
 
 # What cannot be used

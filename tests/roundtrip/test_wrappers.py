@@ -6,7 +6,7 @@ from typing import Optional
 
 import pytest
 
-from peft_strict.roundtrip.wrappers import Difference, between, cut_out, difference, outside, strip
+from peft_strict.roundtrip.wrappers import BETWEEN, Difference, between, cut_out, difference, may_be_in, outside, strip
 
 NAME = "base_model.model.layers.0.q_proj.lora_A.default.weight"
 
@@ -24,6 +24,13 @@ NAME = "base_model.model.layers.0.q_proj.lora_A.default.weight"
 def test_strip(path: str, bare: str) -> None:
     """The parts of wrappers go, and whole parts only."""
     assert strip(path) == bare
+
+
+@pytest.mark.parametrize("part", BETWEEN)
+def test_may_be_in(part: str) -> None:
+    """The quick look passes over no part of a wrapper."""
+    assert may_be_in(f"{NAME}\nlayers.0.{part}.q\n{NAME}")
+    assert not may_be_in(f"{NAME}\n{NAME}")
 
 
 def test_between() -> None:
