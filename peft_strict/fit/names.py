@@ -129,7 +129,7 @@ def nearest(
     if not meant:
         return None
     taken = all(any(_takes(other, name, field) for other in others if other != entry) for name in meant)
-    return Near(meant, role, taken)
+    return Near(meant, role, taken or (bool(role) and any(_plays(other, role, names, field) for other in others)))
 
 
 def _joined(names: Names, entry: str, field: str) -> tuple[str, ...]:
@@ -161,6 +161,16 @@ def asks_for_embeddings(entry: str, field: str) -> bool:
     """Whether what the model calls its embedding and its head may be the hint for an entry."""
     last = _clean(entry[:_LONGEST], field).rpartition(".")[2]
     return "_".join(_tokens(last)) in words.EMBEDDINGS | words.HEADS
+
+
+def _plays(entry: str, role: str, names: Names, field: str) -> bool:
+    """Whether an entry is itself a name for the embedding, or the head, and reaches something in this model.
+
+    Then the list is one for several architectures. Models that share one embedding have several names for it.
+    """
+    known = words.EMBEDDINGS if role == "embedding" else words.HEADS
+    last = _clean(entry[:_LONGEST], field).rpartition(".")[2]
+    return "_".join(_tokens(last)) in known and not dead(entry, names, field)
 
 
 def _takes(entry: str, name: str, field: str) -> bool:
@@ -228,7 +238,8 @@ def _shifted(names: Names, parts: tuple[str, ...]) -> set[str]:
     for tail in names.tails(length + 1, numbers) if length > 1 else ():
         found[tail] = _one_more(tail, parts)
     for tail in names.tails(length - 1, numbers) if length > 1 else ():
-        found[tail] = _one_more(parts, tail)
+        # Without its first part the entry would reach more than was asked for, unless that is a whole path.
+        found[tail] = _one_more(parts, tail) if tail != parts[1:] or ".".join(tail) in names.paths else None
     near = {".".join(tail): extra for tail, extra in found.items() if extra is not None}
     near = {name: extra for name, extra in near.items() if names.may_be(name)}
     doubts = any(len(extra) == 1 or words.TELLING.intersection(_tokens(extra)) for extra in near.values())

@@ -116,10 +116,13 @@ def parameter_names(model: object, modules: Modules) -> Names:
 
 
 def embeddings_of(model: Any, modules: Modules) -> Embeddings:
-    """Ask the model for its input embedding and its output head, and return the shortest names that tell them."""
-    return Embeddings(
-        *(_name_of(answer(model, way), modules) for way in ("get_input_embeddings", "get_output_embeddings"))
-    )
+    """Ask the model for its input embedding and its output head, and return the shortest names that tell them.
+
+    The embedding is one of words: a model of images answers with that of its patches.
+    """
+    embedding, head = (answer(model, way) for way in ("get_input_embeddings", "get_output_embeddings"))
+    of_words = isinstance(attribute(inner(embedding) or embedding, "num_embeddings"), int)
+    return Embeddings(_name_of(embedding, modules) if of_words else None, _name_of(head, modules))
 
 
 def _name_of(wanted: object, modules: Modules) -> Optional[str]:

@@ -27,9 +27,12 @@ WORDS = _words("""
     """)
 # A part that makes another thing of the name, and not only another name of the thing.
 TELLING = _words("""
-    act activation add added adapter audio aux bias conv cond context cross decoder dropout encoder expert experts
-    final global head heads image img layernorm layer layers ln local mask norm pooler pos position positions post pre
-    qk rel relative rope rotary router scale shared text token tokens txt type types vision visual
+    act activation add added adapter audio aux bias conv cond context cross decoder dropout emb embed embedding
+    embeddings encoder expert experts final global head heads image img layernorm layer layers ln local mask norm
+    pooler pos position positions post pre qk rel relative rope rotary router scale shared text token tokens txt type
+    types vision visual
     """)
 # Parts that say too little where they are all that two names have in common.
-VAGUE = _words("c dense down embed fc ff gate head in layer lin linear lm mlp o out output proj projection w")
+VAGUE = _words(
+    "c conv dense down embed fc ff gate head in layer lin linear lm mlp norm o out output proj projection w"
+)

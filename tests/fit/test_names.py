@@ -64,6 +64,7 @@ DEEPSEEK = Names(_layers("layers", 2, "self_attn.q_a_proj self_attn.q_b_proj sel
 MOE = Names(_layers("layers", 2, "self_attn.q_proj self_attn.v_proj mlp.gate mlp.experts"))
 SHARED = Names(_layers("layers", 2, "mlp.gate mlp.shared_expert.gate_proj"))
 SD3 = Names(_layers("blocks", 2, "attn.to_q attn.to_k attn.add_q_proj attn.to_out.0 attn.to_add_out"))
+PARTS = Names(["ff.net.0.proj", "ff.net.2", "norm_out.linear", "block.conv", "time_proj"])
 OWN = Embeddings("wte", "lm_head")
 
 
@@ -162,7 +163,13 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
         pytest.param(LLAMA, "attn.v_proj", "self_attn.v_proj", id="a word too few in an earlier part"),
         pytest.param(BERT, "attention.query", "attention.self.query", id="a part too few in a path"),
         pytest.param(LLAMA, "layers.3.q_proj", "layers.3.self_attn.q_proj", id="a part too few in a layer"),
+        pytest.param(BERT, "attention.self.core.query", "attention.self.query", id="a part too many in a path"),
+        pytest.param(PARTS, "model.ff.net.2", "ff.net.2", id="a part too many in front of a whole path"),
         # nothing certain
+        pytest.param(PARTS, "ffn.net.2", None, id="the first part of three is another thing"),
+        pytest.param(PARTS, "norm.linear", None, id="what is left of a part is vague"),
+        pytest.param(PARTS, "quant_conv", None, id="a convolution is vague"),
+        pytest.param(PARTS, "time_emb_proj", None, id="an embedding is another thing"),
         pytest.param(LLAMA, "x_proj", None, id="single letters must be equal"),
         pytest.param(LLAMA, "qk_proj", None, id="two letters must be equal"),
         pytest.param(LLAMA, "uo_proj", None, id="up must be equal"),
@@ -248,6 +255,24 @@ def test_embeddings(entry: str, embeddings: Embeddings, meant: tuple[str, str] |
     """For the names that models give their embedding and head, the hint is what this model calls its own."""
     near = nearest(Names(["transformer.h.0.attn.c_attn"]), entry, ["c_attn"], embeddings, SAVED)
     assert (near and (*near.names, near.role)) == meant
+
+
+@pytest.mark.parametrize(
+    ("entry", "others", "taken"),
+    [
+        pytest.param("wte", ["embed_tokens"], True, id="another name of the shared embedding"),
+        pytest.param("wte", ["word_embeddings"], False, id="a dead one as well"),
+        pytest.param("wte", ["lm_head"], False, id="the head"),
+        pytest.param("embed_out", ["model.lm_head"], True, id="another name of the head"),
+        pytest.param("embed_out", ["encoder"], False, id="a name for something else"),
+    ],
+)
+def test_embeddings_of_several_architectures(entry: str, others: list[str], taken: bool) -> None:
+    """A list that names the embedding, or the head, by what another architecture calls it reaches it all the same."""
+    names = Names(["shared", "encoder", "encoder.embed_tokens", "model.lm_head"])
+    near = nearest(names, entry, others, Embeddings("shared", "lm_head"), SAVED)
+    assert near is not None
+    assert near.taken is taken
 
 
 def test_spelling_goes_before_the_model_s_own_names() -> None:

@@ -167,6 +167,9 @@ def test_embeddings() -> None:
     assert _embeddings(bert) == Embeddings("word_embeddings", None)
     rwkv = transformers.RwkvForCausalLM(transformers.RwkvConfig(hidden_size=16, num_hidden_layers=2, vocab_size=32))
     assert _embeddings(rwkv) == Embeddings("embeddings", "head")
+    assert (
+        _embeddings(transformers.ViTModel(transformers.ViTConfig(**SIZES, image_size=4, patch_size=2))) == Embeddings()
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         saved = peft.LoraConfig(target_modules=["embed_tokens"], modules_to_save=["lm_head"])
