@@ -190,7 +190,8 @@ def _cure(facts: Saved) -> str:
     if facts.between in _RESCUE:
         return _RESCUE[facts.between]
     if facts.passed is not None:
-        return "Pass the state dict of the whole model that is saved, or leave state_dict out."
+        whole = "Pass the state dict of the whole model that is saved, or leave state_dict out."
+        return _gathering(facts) if facts.sharded else whole
     if facts.replaced and not facts.between:
         return "Take it away before saving: del model.state_dict"
     return "Save the model before it is wrapped or changed."

@@ -109,8 +109,9 @@ def test_the_reason_and_the_cure(change: dict[str, Any], reason: str, fix: str) 
             "GatheredParameters([each for name, each in model.named_parameters() if '.default' in name])",
         ),
         ({"sharded": True, "hollow": (*NAMES, "base_model.model.wte.weight")}, "(list(model.parameters()))"),
+        ({"sharded": True, "hollow": (), "missing": NAMES[:1], "passed": 1}, "'.default' in name])"),
     ],
-    ids=["fsdp", "adapter", "embedding"],
+    ids=["fsdp", "adapter", "embedding", "missing"],
 )
 def test_the_advice_for_tensors_without_elements(change: dict[str, Any], advice: str) -> None:
     """What is gathered is what is written: of DeepSpeed's parameters those of the adapter, if there are no others."""

@@ -92,6 +92,15 @@ def save_half(folder: Path) -> None:
         model.save_pretrained(folder, is_main_process=engine.global_rank == 0)
 
 
+def save_half_frozen(folder: Path) -> None:
+    """Save what transformers' Trainer gathers, which leaves out what is frozen."""
+    model, engine = trained()
+    for name, parameter in model.named_parameters():
+        parameter.requires_grad = "lora_B" in name
+    state_dict = engine._zero3_consolidated_16bit_state_dict(exclude_frozen_parameters=True)
+    model.save_pretrained(folder, state_dict=state_dict, is_main_process=engine.global_rank == 0)
+
+
 def save_more(folder: Path) -> None:
     """Train a norm as well, which is not saved."""
     torch.manual_seed(0)
@@ -146,6 +155,7 @@ SCENES: dict[str, tuple[Callable[[Path], None], list[str], tuple[int, int]]] = {
     "stage 3, all but the head gathered": (save_half, ["K2"], (9, 1)),
     "stage 3, gathered by the advice": (save_as_advised, [], (9, 0)),
     "stage 3, a state dict": (save_all, [], (9, 0)),
+    "stage 3, a state dict without what is frozen": (save_half_frozen, ["K3"], (4, 0)),
     "stage 3, a norm": (save_more, ["K4"], (8, 0)),
     "stage 3, loaded": (load, [], (8, 0)),
     "stage 3, loaded with other names": (lambda folder: load(folder, "module."), ["R1"], (8, 0)),
