@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 SAVE, LOAD = "get_peft_model_state_dict", "set_peft_model_state_dict"
 _HOME = "peft.utils.save_and_load"
 _WARNS_OF_MISSING = "Found missing adapter keys"  # how the warning of `from_pretrained` starts
+# Of these methods a good tensor may have no elements: pruning may leave no rank in a layer, a sparse part may have no
+# entries, what is kept may be all of a matrix, and a list of tokens may be empty.
+MAY_BE_EMPTY = ("ADALORA", "FROD", "OSF", "TRAINABLE_TOKENS")
 # The dicts of the methods that PEFT 0.5 had, which does not name them.
 _FIRST_DICTS = ("lora_A", "lora_B", "lora_E", "lora_embedding_A", "lora_embedding_B", "ia3_l")
 

@@ -53,7 +53,10 @@ def gather_saved(
         return None
     found = inventory.take(model, adapter, kinds, known=written)  # of a good save next to nothing
     missing = _missing(model, found.held, adapter, written)
-    hollow = tuple(name for name, tensor in written.items() if _is_hollow(tensor))
+    method = _member(config, "peft_type")
+    hollow = tuple(
+        name for name, tensor in written.items() if method not in adapters.MAY_BE_EMPTY and _is_hollow(tensor)
+    )
     loose = _loose(model, found, adapter, written, headless=headless) if to_file and found.loose else ()
     if written and not (hollow or missing or loose):
         return None
@@ -77,9 +80,7 @@ def gather_saved(
         rivals=_rivals(model, adapter, missing),
         replaced=state_dict is None and _has_own_state_dict(model),
         listed=_listed(config),
-        warned=state_dict is None
-        and adapters.warns_of_hollow(_member(config, "peft_type"))
-        and all(map(_is_matrix, hollow)),
+        warned=state_dict is None and adapters.warns_of_hollow(method) and all(map(_is_matrix, hollow)),
     )
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, Optional
 
+from ..releases.adapters import MAY_BE_EMPTY
 from .header import quoted
 from .wrappers import BETWEEN, may_be_in, outside
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from .header import Tensor
 
 LORA = "LORA"
-# Pruning may leave no rank in a layer, a sparse part may have no entries, and a list of tokens may be empty.
-_MAY_BE_EMPTY = ("ADALORA", "FROD", "TRAINABLE_TOKENS")
 # Adapters of any method may have trained single tokens beside.
 _NO_OTHER_METHOD = "TRAINABLE_TOKENS"
 _FLOATS = ("F", "BF")
@@ -118,7 +117,7 @@ def has(name: str, mark: str) -> bool:
 
 def _without_elements(adapter: Adapter) -> Iterator[Remark]:
     mark = adapter.marks.get(adapter.method)
-    if mark is None or adapter.method in _MAY_BE_EMPTY:
+    if mark is None or adapter.method in MAY_BE_EMPTY:
         return
     empty = [name for name, tensor in adapter.tensors.items() if 0 in tensor["shape"] and _is_float(tensor)]
     found = [name for name in empty if has(name, mark) or name.endswith(".weight")]

@@ -270,6 +270,24 @@ def test_tensors_without_elements(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("strict")
+def test_a_layer_that_was_pruned_away(tmp_path: Path) -> None:
+    """AdaLoRA takes all ranks from layers that matter least: their tensors have no elements, and nothing is lost."""
+    steps = {"init_r": 2, "target_r": 1, "tinit": 0, "tfinal": 0, "deltaT": 1, "total_step": 2}
+    model = peft.get_peft_model(
+        language_model(), peft.AdaLoraConfig(task_type="CAUSAL_LM", target_modules=["q_proj", "v_proj"], **steps)
+    )
+    for name, parameter in model.named_parameters():
+        if "lora_" in name:
+            parameter.data.fill_(float("q_proj" in name))
+            parameter.grad = torch.ones_like(parameter)
+    for step in range(3):
+        model.base_model.update_and_allocate(step)
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    assert any(tensor.numel() == 0 for tensor in tensors(tmp_path).values())
+    assert codes(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path)) == []
+
+
+@pytest.mark.usefixtures("strict")
 def test_an_adapter_named_like_a_module(tmp_path: Path) -> None:
     """PEFT leaves out the tensors whose names have the name of another adapter in them (peft #3584)."""
     model = adapted(target_modules=["q_proj", "up_proj"])

@@ -19,6 +19,7 @@ MARKS = {
     "VERA": "vera_lambda_",
     "TRAINABLE_TOKENS": "trainable_tokens_",
     "FROD": "frod_",
+    "OSF": "osf_",
     "PROMPT_TUNING": "prompt_embeddings",
     "P_TUNING": "prompt_embeddings",
 }
@@ -63,6 +64,7 @@ SOUND = {
     "no-rank": Adapter({"peft_type": "LORA"}, None, PAIR, MARKS),
     "pruned": adapter({f"{Q}.lora_A": tensor(0, 16), f"{Q}.lora_B": tensor(16, 0)}, peft_type="ADALORA"),
     "no-tokens": adapter({"base_model.model.emb.trainable_tokens_delta": tensor(0, 4)}, peft_type="TRAINABLE_TOKENS"),
+    "kept-whole": adapter({f"{Q}.osf_svd_params.S_low": tensor(0)}, peft_type="OSF"),
     "no-sparse-part": adapter({f"{Q}.frod_lambda_s_values": tensor(0)}, peft_type="FROD"),
     "empty-buffer": adapter({**PAIR, "base_model.model.head.scale": tensor(0)}),
     "empty-numbers": adapter({**PAIR, f"{Q}.lora_indices.weight": tensor(0, dtype="I64")}),
