@@ -81,7 +81,7 @@ class Install:
         for owner in owners.values():
             _clean(owner)
         self.watch.newcomers.clear()
-        self.watch.forget()
+        self.watch.misfits.forget()
 
     def registered(self) -> list[type]:
         """Return the config classes that PEFT registers."""

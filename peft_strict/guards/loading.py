@@ -109,7 +109,7 @@ def _losses(
             result,
             source=call.source if call else None,
             file=_file(call.source) if call else None,
-            foreign=watch.was_foreign(given["model"]),
+            foreign=watch.misfits.was_foreign(given["model"]),
         )
     except Exception:  # a foreign model or answer that cannot be read: no opinion, and no load that fails
         return ()

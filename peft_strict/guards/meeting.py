@@ -92,7 +92,7 @@ def _judging(
                 raise error
             seen = None if kwargs.get("state_dict") else watch.names.before(model, config)
             result = wrapped(*args, **kwargs)
-            error = watch.names.after(seen, wrapper, of_head=watch.was_headless(model)) if seen else None
+            error = watch.names.after(seen, wrapper, of_head=watch.misfits.was_headless(model)) if seen else None
             if error is not None:
                 raise error
             return result

@@ -168,7 +168,7 @@ def _losses(watch: Watch, given: dict[str, Any], written: Any, call: Optional[_S
             given.get("state_dict"),
             written,
             to_file=call is not None,
-            headless=watch.was_headless(model),
+            headless=watch.misfits.was_headless(model),
         )
     except Exception:  # a foreign model that cannot be read: no opinion, and above all no save that fails
         return []

@@ -7,9 +7,7 @@ holds one frame of ours.
 from __future__ import annotations
 
 import dataclasses
-import sys
 import threading
-from functools import partial
 from typing import TYPE_CHECKING, Any, Optional
 
 from .._errors import (
@@ -17,21 +15,18 @@ from .._errors import (
     InvalidFieldWarning,
     InvalidTaskTypeError,
     MisfitError,
-    MisfitWarning,
     TaskTypeWarning,
 )
-from ..fit.facts import find_misfit
-from ..releases.live import added_modules, instance_dict, task_types, vocabulary
-from ..releases.loading import loaded_from
+from ..releases.live import instance_dict, task_types, vocabulary
 from ..values import rule
-from . import frames, reading, report
+from . import reading, report
 from .fields import FieldLook
 from .memory import Memory
+from .misfits import MisfitLook
 from .naming import NameLook
 from .suspension import is_suspended
 
 if TYPE_CHECKING:
-    from ..fit.misfit import Misfit
     from ..releases.live import Release
     from .state import State
 
@@ -53,6 +48,7 @@ class Watch:
         attributes: Returns the real ``__dict__`` of a config.
         names: The look at the names in a config.
         fields: The look at the other fields than the task type.
+        misfits: The look at whether a config fits a model.
         functions: The patch of each function that several modules hold, by the ``id`` of what it wraps.
     """
 
@@ -64,12 +60,10 @@ class Watch:
         self.attributes = instance_dict(release.config_base)
         self.names = NameLook(release, state)
         self.fields = FieldLook(self)
+        self.misfits = MisfitLook(self)
         self.functions: dict[int, Any] = {}
         self._reported: Memory[object] = Memory()  # the value that a config was last warned of
-        self._headless: Memory[bool] = Memory()
-        self._foreign: Memory[bool] = Memory()
         self._meeting = threading.local()
-        self._mislabelled: set[tuple[str, Optional[str]]] = set()
 
     def renew(self, release: Release) -> None:
         """Work with the parts of this PEFT as they are now."""
@@ -104,7 +98,7 @@ class Watch:
             self._reported[config] = value
             return None
         source, name = file.path if file is not None else None, type(config).__name__
-        error = self._deliver(
+        error = self.deliver(
             rule.invalid(value, self.vocabulary, where=where, config_class=name, source=source), config, value
         )
         if file is not None:
@@ -113,32 +107,31 @@ class Watch:
 
     def refuse_method(self, method: object, config: Any) -> Optional[Exception]:
         """Return the error for a task type given as ``peft_type``, if it is one."""
-        if self._was_reported(config, method):
-            return None
         name = type(config).__name__
         error = rule.misplaced(method, self.vocabulary, self.release.configs, config_class=name)
-        return self._deliver(error, config, method) if error else None
+        return self.deliver(error, config, method) if error else None
 
     def refuse_replaced(self, value: object, config: Any, left: object) -> Optional[Exception]:
         """Return the error for a value that did not reach the config as it was passed."""
-        if self._was_reported(config, value):
-            return None
         right, _ = self.lookup(value)
         name = type(config).__name__
         if right:
             error = rule.replaced(value, left, self.vocabulary, config_class=name)
         else:
             error = rule.invalid(value, self.vocabulary, where=f"{name}(task_type={{}})", config_class=name)
-        return self._deliver(error, config, value)
+        return self.deliver(error, config, value)
 
     def tell_of_class_line(self, written: object, config: Any) -> Optional[Exception]:
         """Warn that a class attribute ``task_type`` has no effect; return the error where a filter makes it one."""
         text = rule.without_effect(written, self.vocabulary, config_class=type(config).__name__)
         return report.warn(TaskTypeWarning(text), self.release)
 
-    def _deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
+    def deliver(self, error: InvalidTaskTypeError, config: Any, value: object) -> Optional[Exception]:
+        """Return the error to raise; or warn instead, unless this config was warned of for this value before."""
         if self.state.invalid == "raise":
             return error
+        if self._was_reported(config, value):
+            return None
         turned = report.warn(TaskTypeWarning(str(error), code=error.code, fix=error.fix), self.release)
         if turned is None:
             self._reported[config] = value
@@ -197,77 +190,7 @@ class Watch:
         if not right:
             return self.refuse(task_type, config, f"{type(config).__name__}(task_type={{}}), used on {used_on}")
         error = self.refuse_method(getattr(config, "peft_type", None), config)
-        return error or self.fields.met(config, used_on) or self._misfit(model, config, wrapper)
-
-    def _misfit(self, model: Any, config: Any, wrapper: Optional[type]) -> Optional[Exception]:
-        misfit = find_misfit(
-            model,
-            config,
-            wrapper=wrapper,
-            adds=added_modules(wrapper),
-            supported=self.release.supported,
-            source=loaded_from(sys._getframe(), partial(frames.is_users, release=self.release)),
-        )
-        if misfit is None or self._was_told_in_training(misfit):
-            return None
-        if self.state.misfit != "ignore":
-            if misfit.code in ("H1", "H2"):
-                self._headless[model] = True
-            if misfit.source is not None:
-                self._foreign[model] = True
-        names = {"config_class": misfit.config_class, "model_class": misfit.model_class}
-        if misfit.code == "M1":
-            loader = self.release.tasks.get(misfit.fitting) if misfit.fitting else None
-            error = rule.missing(
-                self.vocabulary,
-                fitting=misfit.fitting,
-                source=misfit.source,
-                loader=loader.__name__ if loader else None,
-                **names,
-            )
-            if wrapper is None:  # in `get_peft_model`, which is about to fail
-                return error
-            return None if self._was_reported(config, None) else self._deliver(error, config, None)
-        if self.state.misfit == "ignore":
-            return None
-        if misfit.always_error or (self.state.misfit == "raise" and not misfit.warn_only):
-            return MisfitError(
-                misfit.message,
-                code=misfit.code,
-                fix=misfit.fix,
-                task_type=misfit.task_type,
-                source=misfit.source,
-                **names,
-            )
-        return report.warn(MisfitWarning(misfit.message, code=misfit.code, fix=misfit.fix), self.release)
-
-    def was_headless(self, model: Any) -> bool:
-        """Whether it was reported that the head of this model, or of the model in it, will not be saved."""
-        return self._base_of(model) in self._headless
-
-    def was_foreign(self, model: Any) -> bool:
-        """Whether it was reported that an adapter that was loaded into this model is for one of another class."""
-        return self._base_of(model) in self._foreign
-
-    def _base_of(self, model: Any) -> Any:
-        below = model.__dict__["_modules"].get("base_model") if isinstance(model, self.release.peft_model) else None
-        return getattr(below, "model", model)
-
-    def forget(self) -> None:
-        """Forget what was said of the models and adapters so far: the next one to switch on has heard none of it."""
-        self._headless.clear()
-        self._foreign.clear()
-        self._mislabelled.clear()
-
-    def _was_told_in_training(self, misfit: Misfit) -> bool:
-        """Whether an adapter is being loaded that names a wrong task as one did that this program has trained."""
-        if misfit.code != "L1":
-            return False
-        key = (misfit.model_class, misfit.task_type)
-        if misfit.source is None:
-            self._mislabelled.add(key)
-            return False
-        return key in self._mislabelled
+        return error or self.fields.met(config, used_on) or self.misfits.at(model, config, wrapper)
 
 
 def _same(config: Any, other: Any) -> bool:
