@@ -70,7 +70,8 @@ def gather_saved(
         hollow=hollow,
         missing=_saved_names(missing, adapter) if written else (),
         loose=loose,
-        nameless=any(_is_nameless(_base(model), module) for module in modules_of(loose)),
+        nameless=any(_is_nameless(_base(model), module) for module in modules_of(loose))
+        or (adapters.is_wrapped(model) and not all(name.startswith("base_model.") for name in loose)),
         also=also_reached(_base(model), modules_of(loose)) if loose else {},
         passed=None if state_dict is None else len(state_dict),
         sharded=any(hasattr(held.tensor, "ds_id") for held in expected[:1]),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..releases.adapters import adapter_dicts
+from ..releases.adapters import adapter_dicts, is_wrapped
 from ..releases.live import is_own
 
 if TYPE_CHECKING:
@@ -94,7 +94,8 @@ class _Walk:
                 entries = children.get(name)
                 if entries is not None:
                     self._hold(path, name, entries.__dict__)
-        if has_adapters or own:
+        # What somebody has put onto the `PeftModel` itself is no adapter's.
+        if (has_adapters or own) and not (not path and is_wrapped(module)):
             children = {name: children[name] for name in _INNER if name in children}
         else:
             for name, parameter in attributes["_parameters"].items():

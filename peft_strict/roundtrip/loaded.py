@@ -150,9 +150,9 @@ def _cure(facts: Loaded) -> str:
         return "Load the adapter before the model is wrapped or compiled."
     if facts.absent:
         known = f" Its task type, {facts.task_type}, is that of {facts.auto_class}." if facts.auto_class else ""
-        return (
-            f"Load the adapter into a model of the class that it was trained with, which has `{facts.absent}`.{known}"
-        )
+        layer = facts.absent.rpartition(".")[2].isdigit()  # that is one of several, and the class need not be another
+        trained = "the model that it was trained on" if layer else "a model of the class that it was trained with"
+        return f"Load the adapter into {trained}, which has `{facts.absent}`.{known}"
     return _ANOTHER_CONFIG
 
 

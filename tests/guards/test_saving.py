@@ -360,6 +360,20 @@ def test_unfrozen_where_peft_could_not_save_it(tmp_path: Path, name: str, module
     assert ("modules_to_save" in str(found[0].message)) == bool(advice)
 
 
+@pytest.mark.usefixtures("strict")
+def test_put_onto_the_wrapper(tmp_path: Path) -> None:
+    """A module that is put onto the `PeftModel` is in no file, and no name for `modules_to_save` reaches it."""
+    model = adapted()
+    model.router = nn.Linear(2, 2)
+    with reports() as found:
+        model.save_pretrained(tmp_path)
+    assert [each.message.code for each in found] == ["K4"]  # type: ignore[union-attr]
+    assert "`router.weight`, `router.bias` require gradients" in str(found[0].message)
+    assert "modules_to_save" not in str(found[0].message)
+    model.router.requires_grad_(False)
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+
+
 @by_transformers
 @pytest.mark.usefixtures("strict")
 def test_unfrozen_in_a_model_of_transformers(tmp_path: Path) -> None:

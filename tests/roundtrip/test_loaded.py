@@ -76,6 +76,11 @@ def test_codes(facts: Loaded, codes: list[str]) -> None:
         ),
         ({"absent": "score"}, "LlamaForCausalLM has no `score`", "of the class that it was trained with"),
         (
+            {"absent": "model.layers.3"},
+            "LlamaForCausalLM has no `model.layers.3`",
+            "into the model that it was trained on, which has `model.layers.3`.",
+        ),
+        (
             {"absent": "score", "task_type": "SEQ_CLS", "auto_class": "AutoModelForX"},
             "LlamaForCausalLM has no `score`",
             "trained with, which has `score`. Its task type, SEQ_CLS, is that of AutoModelForX.",
