@@ -23,14 +23,17 @@ if TYPE_CHECKING:
 
     from .header import Tensor
 
+    _Half = tuple[list[str], list[list[int]]]  # the layers that have such a matrix, and its shape in each
+
 LORA = "LORA"
 # Adapters of any method may have trained single tokens beside.
 _NO_OTHER_METHOD = "TRAINABLE_TOKENS"
 _FLOATS = ("F", "BF")
 # The two matrices of a LoRA, side by side: how their names go on behind that of the layer.
 _PART = ".lora_"
-_A = ("A.weight", "A", "embedding_A")
-_B = ("B.weight", "B", "embedding_B")
+_LINEAR_A, _LINEAR_B = "A.weight", "B.weight"
+_A = (_LINEAR_A, "A", "embedding_A")
+_B = (_LINEAR_B, "B", "embedding_B")
 # Those of them, and what belongs to them, that are zero before the first step.
 _ZERO_AT_START = (".lora_B.weight", ".lora_B", ".lora_B.bias", ".lora_embedding_A")
 _PLAIN = (2, 4, 5)  # dimensions on a linear layer or a convolution; in three, other programs stack all experts
@@ -129,24 +132,38 @@ def _lora(adapter: Adapter) -> Iterator[Remark]:
     """Tell what is wrong with the matrices of a LoRA."""
     if adapter.method != LORA:
         return
-    found: dict[str, dict[str, list[int]]] = {ending: {} for ending in (*_A, *_B)}
-    for name, tensor in adapter.tensors.items():
+    matrices = _matrices(adapter.tensors)
+    yield from _flat(matrices, len(adapter.tensors))
+    yield from _halves(matrices)
+    yield from _rank(adapter.config, matrices)
+
+
+def _matrices(tensors: Mapping[str, Tensor]) -> dict[str, _Half]:
+    """Return the matrices of a LoRA by the endings of their names, in the order of the file."""
+    found: dict[str, _Half] = {ending: ([], []) for ending in (*_A, *_B)}
+    linear_a, linear_b = found[_LINEAR_A], found[_LINEAR_B]
+    for name, tensor in tensors.items():
         layer, _, ending = name.rpartition(_PART)
-        group = found.get(ending)
-        if group is not None:
-            group[layer] = tensor["shape"]
-    yield from _flat(found, len(adapter.tensors))
-    yield from _halves(found)
-    yield from _rank(adapter.config, found)
+        if ending == _LINEAR_A:  # nearly all are one of these two, and a look into the dict takes longer
+            layers, shapes = linear_a
+        elif ending == _LINEAR_B:
+            layers, shapes = linear_b
+        elif ending in found:
+            layers, shapes = found[ending]
+        else:
+            continue
+        layers.append(layer)
+        shapes.append(tensor["shape"])
+    return found
 
 
-def _flat(matrices: Mapping[str, Mapping[str, list[int]]], total: int) -> Iterator[Remark]:
+def _flat(matrices: Mapping[str, _Half], total: int) -> Iterator[Remark]:
     """Tell matrices with one dimension: flattened shards of them."""
     flat = [
         layer + _PART + ending
-        for ending, shapes in matrices.items()
-        if 1 in map(len, shapes.values())
-        for layer, shape in shapes.items()
+        for ending, (layers, shapes) in matrices.items()
+        if 1 in map(len, shapes)
+        for layer, shape in zip(layers, shapes)
         if len(shape) == 1 and shape[0]
     ]
     if flat:
@@ -154,25 +171,24 @@ def _flat(matrices: Mapping[str, Mapping[str, list[int]]], total: int) -> Iterat
         yield Remark("flat", message, _GATHER)
 
 
-def _halves(matrices: Mapping[str, Mapping[str, list[int]]]) -> Iterator[Remark]:
-    if all(matrices[a].keys() == matrices[b].keys() for a, b in zip(_A, _B)):
-        return
+def _halves(matrices: Mapping[str, _Half]) -> Iterator[Remark]:
     for endings, others, half, other in ((_A, _B, "lora_A", "lora_B"), (_B, _A, "lora_B", "lora_A")):
         alone = [
             layer + _PART + mine
             for mine, partner in zip(endings, others)
-            for layer in sorted(matrices[mine].keys() - matrices[partner].keys())
+            if matrices[mine][0] != matrices[partner][0]  # they are in the same order where all is well
+            for layer in sorted({*matrices[mine][0]} - {*matrices[partner][0]})
         ]
         if alone:
             yield Remark("half", f"{len(alone):,} of its {half} have no {other}: {some(alone)}", _SAVE_ANEW)
 
 
-def _rank(config: Mapping[str, object], matrices: Mapping[str, Mapping[str, list[int]]]) -> Iterator[Remark]:
+def _rank(config: Mapping[str, object], matrices: Mapping[str, _Half]) -> Iterator[Remark]:
     rank = config.get("r")
     several = any(config.get(key) for key in ("rank_pattern", "target_parameters", "use_qalora"))
     if several or type(rank) is not int or not 0 < rank < _LARGEST_RANK:
         return
-    ranks = {shape[0] for ending in _A for shape in matrices[ending].values() if len(shape) in _PLAIN}
+    ranks = {shape[0] for ending in _A for shape in matrices[ending][1] if len(shape) in _PLAIN}
     others = sorted(ranks - {rank, 0})
     if others:
         few = ", ".join(map(str, others[:_MOST])) + (", ..." if len(others) > _MOST else "")
