@@ -142,21 +142,13 @@ if __name__ == "__main__":
 def test_only_forked_ones_inherit_enable(world: World, tmp_path: Path) -> None:
     """After ``enable()`` without the variable, forked children are guarded and others are not, as documented."""
     script = """
-import multiprocessing, peft, peft_strict
-
-def refused(_):
-    import peft
-    try:
-        peft.LoraConfig().task_type = "CASUAL_LM"
-    except ValueError:
-        return True
-    return False
+import multiprocessing, peft, peft_strict, scenario
 
 if __name__ == "__main__":
     peft_strict.enable()
     for method in ("fork", "spawn", "forkserver"):
         with multiprocessing.get_context(method).Pool(1) as pool:
-            assert pool.map(refused, [None]) == [method == "fork"]
+            assert pool.map(scenario.refused, [None]) == [method == "fork"]
 """
     world.passes(script, tmp_path)
 

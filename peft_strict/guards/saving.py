@@ -50,9 +50,8 @@ def choosing(watch: Watch) -> Callable[..., Any]:
             return written
         caller = frames.caller()
         call = _saving.get() or _transformers_save(caller)
-        if frames.is_in(caller, "peft.tuners") or not (
-            call.writes if call else _is_first_rank()
-        ):  # PEFT's own use is no save
+        writes = call.writes if call else _is_first_rank()
+        if not writes or frames.is_in(caller, "peft.tuners"):  # PEFT's own use is no save
             return written
         given = {**dict(zip(("model", "state_dict", "adapter_name", "unwrap_compiled"), args)), **kwargs}
         error = deliver(watch, _losses(watch, given, written, call), given["model"], call.folder if call else None)
@@ -100,13 +99,10 @@ def deliver(watch: Watch, losses: Iterable[Loss], model: Any, source: Optional[s
             return RoundTripError(
                 loss.message, code=loss.code, keys=loss.keys, model_class=name, source=source, fix=loss.fix
             )
-        turned = (
-            None
-            if loss.said
-            else report.warn(RoundTripWarning(loss.message, code=loss.code, fix=loss.fix), watch.release)
-        )
-        if turned is not None:
-            return turned
+        if not loss.said:
+            turned = report.warn(RoundTripWarning(loss.message, code=loss.code, fix=loss.fix), watch.release)
+            if turned is not None:
+                return turned
     return None
 
 

@@ -76,15 +76,7 @@ def test_nobody_reads_the_variable() -> None:
 def test_a_fork_server_that_runs_already(world: World, tmp_path: Path) -> None:
     """Children of a fork server that was started before are not guarded, and the user is told; once is enough."""
     script = """
-import multiprocessing, warnings, peft_strict
-
-def refused(_):
-    import peft
-    try:
-        peft.LoraConfig().task_type = "CASUAL_LM"
-    except ValueError:
-        return True
-    return False
+import multiprocessing, warnings, peft_strict, scenario
 
 if __name__ == "__main__":
     peft_strict.enable()
@@ -96,8 +88,8 @@ if __name__ == "__main__":
         (warning,) = caught
         assert warning.category is peft_strict.PeftStrictWarning
         assert "the fork server of multiprocessing runs already" in str(warning.message), warning
-        assert (warning.filename, warning.lineno) == (__file__, 18), warning
+        assert (warning.filename, warning.lineno) == (__file__, 10), warning
     with multiprocessing.get_context("forkserver").Pool(1) as pool:
-        assert pool.map(refused, [None]) == [False]
+        assert pool.map(scenario.refused, [None]) == [False]
 """
     world.passes(script, tmp_path)
