@@ -193,8 +193,10 @@ def _outside_of_base(model: Any) -> tuple[str, ...]:
 
 
 def _rivals(model: Any, adapter: str, missing: Sequence[Held]) -> tuple[str, ...]:
+    """Return the names of other adapters that explain why these are missing; nothing if one of them has none in it."""
     others = [name for name in model.peft_config if name != adapter]
-    return tuple(name for name in others if missing and all(f".{name}." in held.name(adapter) for held in missing))
+    within = [[name for name in others if f".{name}." in held.name(adapter)] for held in missing]
+    return tuple(dict.fromkeys(name for names in within for name in names)) if all(within) else ()
 
 
 def _listed(config: Any) -> Optional[tuple[str, ...]]:

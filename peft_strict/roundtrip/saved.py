@@ -18,7 +18,7 @@ from . import wrappers
 from .loss import Loss, count, in_words, listing
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 
 class Saved(NamedTuple):
@@ -143,7 +143,8 @@ def _gathering(facts: Saved) -> str:
 def _because(facts: Saved) -> str:
     """Return the reason, where it is known, to be put behind the sentence."""
     if facts.rivals:
-        return f": PEFT takes them for tensors of the adapter {facts.rivals[0]!r}, whose name is in theirs"
+        whose = "whose name is" if len(facts.rivals) == 1 else "whose names are"
+        return f": PEFT takes them for tensors of {_adapters(facts.rivals)}, {whose} in theirs"
     if facts.passed == 0:
         return ": the state dict that was passed is empty"
     if facts.difference is not None:
@@ -154,6 +155,10 @@ def _because(facts: Saved) -> str:
     if facts.replaced and not facts.between:
         return ": PEFT takes them from the model's `state_dict`, which has been replaced"
     return f": {_in_between(facts)}" if facts.between else ""
+
+
+def _adapters(names: Sequence[str]) -> str:
+    return f"the adapter{'' if len(names) == 1 else 's'} {', '.join(map(repr, names))}"
 
 
 def _in_between(facts: Saved) -> str:
@@ -174,7 +179,8 @@ def _differs(difference: wrappers.Difference) -> str:
 
 def _cure(facts: Saved) -> str:
     if facts.rivals:
-        return f"Give the adapter {facts.rivals[0]!r} a name that no module of the model has."
+        name = "a name" if len(facts.rivals) == 1 else "names"
+        return f"Give {_adapters(facts.rivals)} {name} that no module of the model has."
     if facts.passed == 0:
         return _GATHER
     if facts.difference is not None and facts.difference.more:

@@ -305,6 +305,20 @@ def test_an_adapter_named_like_a_module(tmp_path: Path) -> None:
     assert codes(lambda: other.save_pretrained(tmp_path)) == []
 
 
+@pytest.mark.usefixtures("strict")
+def test_adapters_named_by_numbers(tmp_path: Path) -> None:
+    """Where each layer has the name of another adapter nothing is left, and all of these adapters are named."""
+    model = peft.get_peft_model(language_model(), lora(), adapter_name="2")
+    model.add_adapter("0", lora())
+    model.add_adapter("1", lora())
+    with reports() as found:
+        model.save_pretrained(tmp_path, selected_adapters=["2"])
+    if tensors(tmp_path / "2"):
+        pytest.skip("this PEFT does not leave them out")
+    assert [each.message.code for each in found] == ["K1"]  # type: ignore[union-attr]
+    assert "Give the adapters '0', '1' names that no module of the model has." in str(found[0].message)
+
+
 @by_path
 @pytest.mark.usefixtures("strict")
 def test_some_layers_are_wrapped(tmp_path: Path) -> None:

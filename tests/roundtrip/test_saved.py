@@ -125,6 +125,11 @@ def test_a_rival_adapter() -> None:
     (loss,) = judge(GOOD._replace(missing=NAMES[:1], rivals=("q",)))
     assert "(`base_model.model.q.lora_A.weight`): PEFT takes them for tensors of the adapter 'q'" in loss.message
     assert loss.fix == "Give the adapter 'q' a name that no module of the model has."
+    (loss,) = judge(NONE._replace(rivals=("0", "1")))
+    assert (
+        "in the file: PEFT takes them for tensors of the adapters '0', '1', whose names are in theirs." in loss.message
+    )
+    assert loss.fix == "Give the adapters '0', '1' names that no module of the model has."
 
 
 def test_what_peft_has_said() -> None:
