@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
     from .header import Tensor
 
-    _Half = tuple[list[str], list[list[int]]]  # the layers that have such a matrix, and its shape in each
-
 LORA = "LORA"
 # Adapters of any method may have trained single tokens beside.
 _NO_OTHER_METHOD = "TRAINABLE_TOKENS"
@@ -132,63 +130,51 @@ def _lora(adapter: Adapter) -> Iterator[Remark]:
     """Tell what is wrong with the matrices of a LoRA."""
     if adapter.method != LORA:
         return
-    matrices = _matrices(adapter.tensors)
-    yield from _flat(matrices, len(adapter.tensors))
-    yield from _halves(matrices)
-    yield from _rank(adapter.config, matrices)
-
-
-def _matrices(tensors: Mapping[str, Tensor]) -> dict[str, _Half]:
-    """Return the matrices of a LoRA by the endings of their names, in the order of the file."""
-    found: dict[str, _Half] = {ending: ([], []) for ending in (*_A, *_B)}
-    linear_a, linear_b = found[_LINEAR_A], found[_LINEAR_B]
-    for name, tensor in tensors.items():
+    layers: dict[str, list[str]] = {ending: [] for ending in (*_A, *_B)}  # that have such a matrix
+    of_linear_a, of_linear_b = layers[_LINEAR_A], layers[_LINEAR_B]
+    ranks: set[int] = set()
+    others: list[tuple[str, str, list[int]]] = []
+    for name, tensor in adapter.tensors.items():
         layer, _, ending = name.rpartition(_PART)
-        if ending == _LINEAR_A:  # nearly all are one of these two, and a look into the dict takes longer
-            layers, shapes = linear_a
-        elif ending == _LINEAR_B:
-            layers, shapes = linear_b
-        elif ending in found:
-            layers, shapes = found[ending]
-        else:
-            continue
-        layers.append(layer)
-        shapes.append(tensor["shape"])
-    return found
+        shape = tensor["shape"]
+        if ending == _LINEAR_A and len(shape) == 2:  # nearly all are this or the next
+            of_linear_a.append(layer)
+            ranks.add(shape[0])
+        elif ending == _LINEAR_B and len(shape) == 2:
+            of_linear_b.append(layer)
+        elif ending in layers:
+            layers[ending].append(layer)
+            others.append((name, ending, shape))
+    ranks.update(shape[0] for _, ending, shape in others if ending in _A and len(shape) in _PLAIN)
+    yield from _flat([name for name, _, shape in others if len(shape) == 1 and shape[0]], len(adapter.tensors))
+    yield from _halves(layers)
+    yield from _rank(adapter.config, ranks)
 
 
-def _flat(matrices: Mapping[str, _Half], total: int) -> Iterator[Remark]:
+def _flat(found: list[str], total: int) -> Iterator[Remark]:
     """Tell matrices with one dimension: flattened shards of them."""
-    flat = [
-        layer + _PART + ending
-        for ending, (layers, shapes) in matrices.items()
-        if 1 in map(len, shapes)
-        for layer, shape in zip(layers, shapes)
-        if len(shape) == 1 and shape[0]
-    ]
-    if flat:
-        message = f"{len(flat):,} of its {total:,} tensors are matrices of LoRA in one dimension: {some(flat)}"
+    if found:
+        message = f"{len(found):,} of its {total:,} tensors are matrices of LoRA in one dimension: {some(found)}"
         yield Remark("flat", message, _GATHER)
 
 
-def _halves(matrices: Mapping[str, _Half]) -> Iterator[Remark]:
+def _halves(layers: Mapping[str, list[str]]) -> Iterator[Remark]:
     for endings, others, half, other in ((_A, _B, "lora_A", "lora_B"), (_B, _A, "lora_B", "lora_A")):
         alone = [
             layer + _PART + mine
             for mine, partner in zip(endings, others)
-            if matrices[mine][0] != matrices[partner][0]  # they are in the same order where all is well
-            for layer in sorted({*matrices[mine][0]} - {*matrices[partner][0]})
+            if layers[mine] != layers[partner]  # they are in the same order where all is well
+            for layer in sorted({*layers[mine]} - {*layers[partner]})
         ]
         if alone:
             yield Remark("half", f"{len(alone):,} of its {half} have no {other}: {some(alone)}", _SAVE_ANEW)
 
 
-def _rank(config: Mapping[str, object], matrices: Mapping[str, _Half]) -> Iterator[Remark]:
+def _rank(config: Mapping[str, object], ranks: set[int]) -> Iterator[Remark]:
     rank = config.get("r")
     several = any(config.get(key) for key in ("rank_pattern", "target_parameters", "use_qalora"))
     if several or type(rank) is not int or not 0 < rank < _LARGEST_RANK:
         return
-    ranks = {shape[0] for ending in _A for shape in matrices[ending][1] if len(shape) in _PLAIN}
     others = sorted(ranks - {rank, 0})
     if others:
         few = ", ".join(map(str, others[:_MOST])) + (", ..." if len(others) > _MOST else "")
