@@ -15,7 +15,7 @@ from .._errors import RoundTripError, RoundTripWarning
 from ..fit.forward import parameters_of
 from ..releases import adapters
 from ..roundtrip import saved
-from ..roundtrip.facts import gather_saved
+from ..roundtrip.facts import gather_saved, is_exempt
 from . import frames, report
 
 if TYPE_CHECKING:
@@ -113,7 +113,8 @@ def _arguments(wrapped: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> d
 def _rehearse(model: Any, given: dict[str, Any]) -> None:
     """Have PEFT choose what it will write before it makes the folder and the model card.
 
-    Not where choosing takes all ranks, which may not all do so: there the judgement comes before the weights only.
+    Not where choosing takes all ranks, which may not all do so: there the judgement comes before the weights only. A
+    soft prompt takes them whatever is passed, and is not judged.
 
     Raises:
         RoundTripError: from the look at what is chosen.
@@ -124,7 +125,7 @@ def _rehearse(model: Any, given: dict[str, Any]) -> None:
         return
     options = {name: given[name] for name in ("save_embedding_layers",) if name in given}
     for name in given.get("selected_adapters") or list(model.peft_config):
-        if name in model.peft_config:  # PEFT will say so otherwise
+        if name in model.peft_config and not is_exempt(model.peft_config[name]):  # PEFT will say so otherwise
             vars(home)[adapters.SAVE](model, state_dict=state_dict, adapter_name=name, **options)
 
 

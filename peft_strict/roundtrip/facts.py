@@ -49,7 +49,7 @@ def gather_saved(
         ``None`` where nothing is lost, or nothing can be said.
     """
     kinds, config = adapters.layers(), _config(model, adapter)
-    if kinds is None or config is None or _is_exempt(config) or not isinstance(written, dict):
+    if kinds is None or config is None or is_exempt(config) or not isinstance(written, dict):
         return None
     found = inventory.take(model, adapter, kinds, known=written)  # of a good save next to nothing
     missing = _missing(model, found.held, adapter, written)
@@ -111,8 +111,8 @@ def _missing(model: Any, held: Sequence[Held], adapter: str, written: Mapping[st
     """
     gone = [each for each in held if not _is_written(each.name(adapter), adapter, written)]
     if gone:
-        names = sorted(written)
-        gone = [each for each in gone if not _starts_one(_dict_name(each, adapter), names)]
+        names, others = sorted(written), {name for name in model.peft_config if name != adapter}
+        gone = [each for each in gone if not _starts_one(_dict_name(each, adapter), names, others)]
     if gone:
         places = _places(written.values())
         gone = [each for each in gone if _place(each.tensor) not in places]
@@ -133,12 +133,18 @@ def _dict_name(held: Held, adapter: str) -> str:
     return adapters.saved_name(f"{held.layer}{held.entries}", adapter)
 
 
-def _starts_one(name: str, names: Sequence[str]) -> bool:
-    """Whether one of these sorted names starts with this one, which may have parts of wrappers in it."""
+def _starts_one(name: str, names: Sequence[str], others: Collection[str]) -> bool:
+    """Whether one of these sorted names starts with this one, which may have parts of wrappers in it.
+
+    Not where the name of another adapter follows: PEFT 0.21 writes those of another one for lack of its own.
+    """
     for start in {name, wrappers.strip(name)}:
-        place = bisect_left(names, start)
-        if place < len(names) and names[place].startswith(start):
-            return True
+        for place in range(bisect_left(names, start), len(names)):
+            if not names[place].startswith(start):
+                break
+            behind, _, rest = names[place][len(start) :].partition(".")
+            if behind or rest.partition(".")[0] not in others:
+                return True
     return False
 
 
@@ -241,7 +247,7 @@ def gather_loaded(
         ``None`` where nothing can be said.
     """
     kinds, config = adapters.layers(), _config(model, adapter)
-    if kinds is None or config is None or _is_exempt(config):
+    if kinds is None or config is None or is_exempt(config):
         return None
     held = inventory.take(model, adapter, kinds).held
     unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
@@ -298,7 +304,8 @@ def _base(model: Any) -> Any:
     return getattr(model.base_model, "model", model.base_model) if adapters.is_wrapped(model) else model
 
 
-def _is_exempt(config: Any) -> bool:
+def is_exempt(config: Any) -> bool:
+    """Whether what is written of such an adapter is not what it has in the model: soft prompts, X-LoRA."""
     return getattr(config, "is_prompt_learning", False) or _member(config, "peft_type") in _EXEMPT
 
 

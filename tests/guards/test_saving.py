@@ -319,6 +319,21 @@ def test_adapters_named_by_numbers(tmp_path: Path) -> None:
     assert "Give the adapters '0', '1' names that no module of the model has." in str(found[0].message)
 
 
+@pytest.mark.usefixtures("strict")
+def test_a_state_dict_without_an_adapter(tmp_path: Path) -> None:
+    """PEFT 0.21 writes those of another adapter where none of its own are passed, as the Trainer does under ZeRO-3."""
+    model = adapted()
+    model.add_adapter("second", lora())
+    passed = {name: tensor for name, tensor in model.state_dict().items() if ".default." in name}
+    with reports() as found:
+        model.save_pretrained(tmp_path, state_dict=passed)
+    assert len(tensors(tmp_path)) == 8
+    assert not {name for name in tensors(tmp_path / "second") if ".default." not in name}
+    (said,) = map(str, (each.message for each in found))
+    assert said.startswith(f"peft-strict {'K3' if tensors(tmp_path / 'second') else 'K1'}: ")
+    assert "adapter 'second'" in said
+
+
 @by_path
 @pytest.mark.usefixtures("strict")
 def test_some_layers_are_wrapped(tmp_path: Path) -> None:
@@ -485,6 +500,18 @@ def test_raise(tmp_path: Path) -> None:
     assert printed.count("/peft_strict/") <= 2
     model.save_pretrained(tmp_path / "here")
     assert len(tensors(tmp_path / "here")) == 8
+
+
+@pytest.mark.usefixtures("off")
+def test_raise_asks_a_soft_prompt_once(tmp_path: Path) -> None:
+    """What PEFT saves of it is made by a call of its embedding, which ranks may have to make together."""
+    config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
+    model = peft.get_peft_model(language_model(), config)
+    calls = []
+    model.prompt_encoder["default"].register_forward_hook(lambda *_: calls.append(1))
+    peft_strict.enable(roundtrip="raise")
+    model.save_pretrained(tmp_path, state_dict=model.state_dict())
+    assert calls == [1]
 
 
 @pytest.mark.usefixtures("off")
