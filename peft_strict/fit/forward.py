@@ -74,7 +74,13 @@ def forward_of(model: object) -> Forward:
         return Forward()
     takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
     decorated = False
-    while not takes_any and (inner := attribute(function, "__wrapped__")) is not None:
+    while not takes_any:
+        inner = attribute(function, "__wrapped__")
+        if inner is None and isinstance(function, functools.partial):
+            function = function.func
+            continue
+        if inner is None:
+            break
         decorated = True
         home = attribute(function, "__globals__")  # of the decorator: `wraps` gives it the module of what it wraps
         takes_any = not (isinstance(home, dict) and str(home.get("__name__")).startswith("transformers."))

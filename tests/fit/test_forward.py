@@ -59,6 +59,18 @@ def test_the_parameters_are_those_of_the_signature() -> None:
     assert list(parameters_of(function) or ()) == ["z"]
 
 
+def test_a_decorator_below_a_partial() -> None:
+    """What stands before ``forward`` may drop keywords, also where it has been bound by ``functools.partial``."""
+
+    def forward(net: object, x: int) -> None: ...
+
+    decorated = functools.update_wrapper(lambda net, **keywords: forward(net, keywords["x"]), forward)
+    net = type("Net", (), {})()
+    for function, refused in ((forward, ("labels",)), (decorated, ())):
+        net.forward = functools.partial(function, net)
+        assert forward_of(net).refuses(("x", "labels")) == refused
+
+
 class Raising:
     """A callable that does not tell its signature."""
 
