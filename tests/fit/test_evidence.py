@@ -271,6 +271,16 @@ def test_a_bias_that_cannot_be_asked() -> None:
     assert evidence._has_learnt(layer) is False
 
 
+def test_weights_that_cannot_be_asked() -> None:
+    """Nothing is known of a layer whose weights are elsewhere, though its bias is here."""
+    layer = nn.Linear(2, 2)
+    assert evidence.is_new(_found(layer.bias, layer), evidence.Known()) is True
+    layer.weight = nn.Parameter(torch.empty(2, 2, device="meta"))
+    with torch.no_grad():
+        layer.weight.zero_()  # counted as the one write of a draw
+    assert evidence.is_new(_found(layer.bias, layer), evidence.Known()) is None
+
+
 @pytest.mark.parametrize(
     ("rank", "part", "zero"),
     [(0, [0, 0, 0], True), (1, [0, 9, 9], True), (1, [5, 0, 0], False), (2, [9, 9, 9], None)],
