@@ -175,6 +175,12 @@ def _frozen(model: nn.Module) -> nn.Module:
     return model
 
 
+def _ignoring(patterns: object) -> nn.Module:
+    model = _hung(zoo.build("llama_lm"))
+    model._keys_to_ignore_on_load_missing = patterns
+    return model
+
+
 HUNG: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
     "onto a language model": (lambda: _hung(zoo.build("llama_lm")), ["score"]),
     "beside an output embedding that is new, too": (
@@ -194,6 +200,9 @@ HUNG: dict[str, tuple[Callable[[], nn.Module], list[str]]] = {
     "that has no weights": (lambda: _hung(zoo.build("llama_lm"), nn.Dropout()), []),
     "that is one of the model's": (lambda: _hung(model := zoo.build("llama_lm"), model.lm_head), []),
     "that was loaded": (lambda: _hung(zoo.build("llama_lm"), zoo.build("bert_base")), []),
+    "that may be missing in a checkpoint": (lambda: _ignoring([r"lm_head\.", r"score\."]), []),
+    "beside what may be missing": (lambda: _ignoring([r"lm_head\."]), ["score"]),
+    "of a class that says so in a way of its own": (lambda: _ignoring(3), []),
     "onto a model from a config": (
         lambda: _hung(transformers.LlamaForCausalLM(transformers.LlamaConfig(**zoo.LLAMA))),
         [],
