@@ -254,6 +254,55 @@ def test_judge(given: Facts, expected: Optional[str]) -> None:
     assert answer(given) == expected
 
 
+SAVED = {"source": "out", "auto_class": "AutoModelForX", "base_name": "some/base"}
+_THERE = 'load it on AutoModelForX.from_pretrained("some/base")'
+_ANYWHERE = "load it on the class that it was trained on"
+_MERGED = "merge it there first (merge_and_unload, save_pretrained) and load Model from the result"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        (facts("CAUSAL_LM", **PROMPT, **SAVED), 'M1: task_type="CAUSAL_LM"'),
+        (
+            facts("SEQ_CLS", "CAUSAL_LM", **NO_GENERATION, **SAVED),
+            f"M2: {_THERE}; for a classifier on top of it, {_MERGED}",
+        ),
+        (facts("MASKED_LM", "CAUSAL_LM", **NO_GENERATION, **SAVED), f"M2: {_THERE}"),
+        (
+            facts("SEQ_CLS", "QUESTION_ANS", head=NEW, **SAVED),
+            f'H1: {_THERE}; for a new head on top of it, {_MERGED}, for a new adapter with task_type="SEQ_CLS"',
+        ),
+        (
+            facts("SEQ_CLS", None, head=NEW, **SAVED),
+            f'H2: {_ANYWHERE}; for a new head on top of it, {_MERGED}, for a new adapter with task_type="SEQ_CLS"',
+        ),
+        (facts("SEQ_CLS", "QUESTION_ANS", refused=("labels",), **SAVED), f"S1: {_THERE}"),
+        (facts("CAUSAL_LM", "CAUSAL_LM", refused=("labels",), **SAVED), f"S1: {_ANYWHERE}"),
+        (facts("CAUSAL_LM", "SEQ_CLS", **SAVED), f"L1: {_THERE}, unless it was trained on Model itself"),
+        (
+            facts("CAUSAL_LM", "SEQ_CLS", source="out"),
+            f"L1: {_ANYWHERE}, unless it was trained on Model itself",
+        ),
+    ],
+    ids=lambda value: value[:2] if isinstance(value, str) else "",
+)
+def test_where_an_adapter_is_loaded(given: Facts, expected: str) -> None:
+    """The advice is what to load the adapter on, never another type to write; but prompt learning without one."""
+    assert answer(given) == expected
+    found = rule.judge(given)
+    assert found is not None
+    assert f" from out: the adapter was trained as {given.task_type}. " in found.message
+
+
+@pytest.mark.parametrize("homeless", [True, False])
+def test_a_head_without_a_place(homeless: bool) -> None:
+    """Where an adapter is loaded on a model for another task it is said if its head has no place there."""
+    found = rule.judge(facts("CAUSAL_LM", "SEQ_CLS", homeless=homeless, **SAVED))
+    assert found is not None
+    assert ("a head that it brings has no place in it, and AutoPeftModel" in found.message) is homeless
+
+
 def test_message() -> None:
     """A message names the classes, the task type and the module, says what is lost, and ends with what to write."""
     found = rule.judge(facts("SEQ_CLS", None, head=NEW, model_class="LlamaForSequenceClassification"))
