@@ -126,7 +126,7 @@ class Weights:
         if others or not self._was_saved(path, config):
             return Look([], [])
         message = "the adapter that it was saved with is not beside it: no weights in this folder"
-        return Look([Told(path, "absent", message, "")], [])
+        return Look([Told(path, "absent", message, f"Copy {FILE_NAME} here, too, or save the adapter anew.")], [])
 
     def _was_saved(self, path: str, config: Mapping[str, object]) -> bool:
         """Whether PEFT has saved this config together with weights, and they should be beside it.
@@ -147,7 +147,8 @@ def _still(remark: Remark) -> Remark:
 def _about_values(file: BinaryIO, found: header.Header, adapter: Adapter) -> Iterator[Remark]:
     with_nan = numbers.with_nan(file, found)
     if with_nan:
-        yield Remark("nan", f"{postmortem.count(with_nan, found.tensors)} hold NaN: {postmortem.some(with_nan)}", "")
+        message = f"{postmortem.count(with_nan, found.tensors)} hold NaN: {postmortem.some(with_nan)}"
+        yield Remark("nan", message, "What is computed with them is NaN: go back to a checkpoint without.")
     still = postmortem.zero_at_start(adapter)
     if still and numbers.all_zero(file, found, still):
         message = "every lora_B is zero, as before the first step: the LoRA adds nothing"

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Optional
 
 from ..releases import source
 from ..releases.vocabulary import Vocabulary
+from ..roundtrip.header import LFS_POINTER
 from ..roundtrip.postmortem import HEADS
 from ..values.rule import method_of, misplaced
 from ..values.suggest import hint
@@ -44,8 +45,11 @@ class _Checker:
         if not os.path.isdir(path):
             folder, name = os.path.split(path)
             beside = os.path.join(folder, adapter_files.FILE_NAME)
-            is_weights = name in (adapter_weights.FILE_NAME, adapter_weights.PICKLE_NAME) and os.path.lexists(beside)
-            self._check_file(beside if is_weights else path)
+            is_weights = name in (adapter_weights.FILE_NAME, adapter_weights.PICKLE_NAME) and os.path.lexists(path)
+            if is_weights and not os.path.lexists(beside):
+                self._complain(path, f"no {adapter_files.FILE_NAME} beside it")
+            else:
+                self._check_file(beside if is_weights else path)
             return
         before = self.files, len(self.problems)
         try:
@@ -168,10 +172,12 @@ def _besides(values: Mapping[str, object]) -> str:
 
 
 def _decoded(content: bytes) -> str:
+    if content.startswith(LFS_POINTER):
+        raise adapter_files.UnusableError("a pointer of Git LFS, not the config: fetch it with `git lfs pull`")
     try:
         return content[len(codecs.BOM_UTF8) if content.startswith(codecs.BOM_UTF8) else 0 :].decode()
     except UnicodeDecodeError as error:
-        raise adapter_files.UnusableError("not UTF-8 text") from error
+        raise adapter_files.UnusableError("not UTF-8 text, so no adapter config") from error
 
 
 def _values(text: str) -> dict[str, object]:

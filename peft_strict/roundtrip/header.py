@@ -19,7 +19,13 @@ if TYPE_CHECKING:
 LARGEST = 32 * 1024 * 1024
 _LIBRARY_LIMIT = 100_000_000
 _LENGTH_BYTES = 8
-_LFS_POINTER = b"version https://git-lfs"
+LFS_POINTER = b"version https://git-lfs"
+# How files of other kinds start that are found under the name of weights.
+_OTHER_KINDS = {
+    b"PK\x03\x04": "it starts with 'PK', as torch.save has it",
+    b"<": "it starts with '<', as a web page does",
+}
+_NO_LENGTH = "its first 8 bytes are not the length of a header"
 _LARGEST_NUMBER = 2**64
 
 # safetensors 0.8, Dtype::bitsize
@@ -103,11 +109,12 @@ def _text(file: BinaryIO, size: int) -> tuple[int, str]:
     first = file.read(_LENGTH_BYTES)
     if len(first) < _LENGTH_BYTES:
         raise CutOffError("the file is empty" if not size else f"cut off: it has {size} bytes, less than a header")
-    if first == _LFS_POINTER[:_LENGTH_BYTES] and (first + file.read(len(_LFS_POINTER))).startswith(_LFS_POINTER):
+    if first == LFS_POINTER[:_LENGTH_BYTES] and (first + file.read(len(LFS_POINTER))).startswith(LFS_POINTER):
         raise BrokenError("a pointer of Git LFS, not the weights: fetch them with `git lfs pull`")
     length = int.from_bytes(first, "little")
     if length > _LIBRARY_LIMIT:
-        raise BrokenError("not a safetensors file: its first 8 bytes are not the length of a header")
+        seen = next((kind for start, kind in _OTHER_KINDS.items() if first.startswith(start)), _NO_LENGTH)
+        raise BrokenError(f"not a safetensors file: {seen}")
     content = file.read(min(length, LARGEST))
     if content.lstrip()[:1] not in (b"{", b""):
         raise BrokenError("not a safetensors file: its header does not start with '{'")

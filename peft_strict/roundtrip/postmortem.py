@@ -43,7 +43,7 @@ HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"
 
 _SAVE_ANEW = "Save the adapter anew from the model that was trained."
 _GATHER = "Save it anew, from a model whose parameters are gathered if they are sharded."
-_NOT_TOGETHER = "The config and the weights belong to different adapters."
+_NOT_TOGETHER = "Put the config and the weights of one adapter together."
 
 
 class Remark(NamedTuple):
@@ -179,7 +179,11 @@ def _rank(config: Mapping[str, object], ranks: set[int]) -> Iterator[Remark]:
     if others:
         few = ", ".join(map(str, others[:_MOST])) + (", ..." if len(others) > _MOST else "")
         message = f"r is {rank} in the config, and {few} in the file"
-        yield Remark("rank", message, "PEFT will not load these weights with this config.")
+        yield Remark(
+            "rank",
+            message,
+            "PEFT will not load these weights with this config: find the one that was saved with them.",
+        )
 
 
 def _wrapped(adapter: Adapter) -> Iterator[Remark]:

@@ -115,7 +115,7 @@ def test_json(adapter: Path, tmp_path: Path) -> None:
             "file": str(weights(adapter)),
             "kind": "rank",
             "message": "r is 4 in the config, and 8 in the file",
-            "advice": "PEFT will not load these weights with this config.",
+            "advice": "PEFT will not load these weights with this config: find the one that was saved with them.",
         }
     ]
     assert found["statements"] == [
@@ -241,6 +241,7 @@ def test_nan(adapter: Path) -> None:
     assert kinds(look(adapter)) == ([], [])
     [found] = look(adapter, values=True).findings
     assert (found.kind, found.message[:30]) == ("nan", "1 of its 8 tensors hold NaN: '")
+    assert found.advice.startswith("What is computed with them is NaN")
 
 
 def test_a_plain_model_is_quiet_about_another_method(adapter: Path) -> None:
@@ -354,6 +355,7 @@ def test_no_weights(adapter: Path) -> None:
     result = check(adapter)
     assert result.returncode == 1
     assert f"{adapter}/adapter_config.json: the adapter that it was saved with is not beside it" in result.stdout
+    assert "\n  Copy adapter_model.safetensors here, too, or save the adapter anew.\n" in result.stdout
 
 
 def _alone(folder: Path) -> None:
@@ -415,7 +417,10 @@ def test_weights_that_are_given(adapter: Path) -> None:
     assert "r is 4 in the config, and 8 in the file" in check(weights(adapter)).stdout
     (adapter / "adapter_config.json").unlink()
     result = check(weights(adapter))
-    assert (result.returncode, result.stderr.count("\n")) == (2, 1)
+    told = f"peft-strict: {weights(adapter)}: no adapter_config.json beside it\n"
+    assert (result.returncode, result.stderr) == (2, told)
+    weights(adapter).unlink()
+    assert check(weights(adapter)).stderr.endswith(": no such file or folder\n")
 
 
 def test_a_config_of_another_name(adapter: Path) -> None:

@@ -458,9 +458,10 @@ def test_the_collector(config: Path, monkeypatch: pytest.MonkeyPatch, is_on: boo
         (b'{"task_type": "CASUAL_LM", "x": "\xe9"}', "not UTF-8 text"),
         ('{"task_type": "CASUAL_LM"}'.encode("utf-16"), "not UTF-8 text"),
         (b'{"task_type": "CASUAL_LM", "x": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", "cannot be read as JSON: "),
+        (b"version https://git-lfs.github.com/spec/v1\noid", "a pointer of Git LFS, not the config: fetch it with"),
         (WRONG + b" " * (16 << 20), "larger than 16 MB, so no adapter config: not read"),
     ],
-    ids=["comma", "nul", "empty", "list", "latin-1", "utf-16", "deep", "large"],
+    ids=["comma", "nul", "empty", "list", "latin-1", "utf-16", "deep", "lfs", "large"],
 )
 def test_unusable_files(tmp_path: Path, content: bytes, message: str) -> None:
     """Each gets one line with the reason, exit code 2, and is not written."""

@@ -93,7 +93,11 @@ NO_SAFETENSORS = "not a safetensors file: its first 8 bytes are not the length o
 BROKEN = {
     "length-2^63": (written(GOOD, length=2**63), NO_SAFETENSORS),
     "length-2^64-1": (written(GOOD, length=2**64 - 1), NO_SAFETENSORS),
-    "zip": (b"PK\x03\x04" + bytes(100), "not a safetensors file: its header does not start with '{'"),
+    "zip": (
+        b"PK\x03\x04\x00\x00\x08\x08" + bytes(100),
+        "not a safetensors file: it starts with 'PK', as torch.save has it",
+    ),
+    "page": (b"<!DOCTYPE html>", "not a safetensors file: it starts with '<', as a web page does"),
     "text": (b"not a tensor in here", NO_SAFETENSORS),
     "lfs": (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "a pointer of Git LFS, not the weights"),
     "bracket": (written(b"  []", 0), "not a safetensors file: its header does not start with '{'"),
