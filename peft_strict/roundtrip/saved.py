@@ -150,7 +150,8 @@ def _because(facts: Saved) -> str:
     if facts.difference is not None:
         return f": {_differs(facts.difference)}"
     if facts.passed is not None:
-        short = "none of them" if not facts.written else "not all of them"
+        is_all = not facts.written or len(facts.missing) == len(facts.expected)
+        short = "none of them" if is_all else "not all of them"
         return f": the state dict that was passed has {short}" if not facts.between else f": {_in_between(facts)}"
     if facts.replaced and not facts.between:
         return ": PEFT takes them from the model's `state_dict`, which has been replaced"

@@ -332,6 +332,7 @@ def test_a_state_dict_without_an_adapter(tmp_path: Path) -> None:
     (said,) = map(str, (each.message for each in found))
     assert said.startswith(f"peft-strict {'K3' if tensors(tmp_path / 'second') else 'K1'}: ")
     assert "adapter 'second'" in said
+    assert "the state dict that was passed has none of them" in said
 
 
 @by_path
