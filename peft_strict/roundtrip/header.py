@@ -100,7 +100,8 @@ def read(file: BinaryIO, size: int) -> Header:
     if data_start + end > size:
         raise CutOffError(f"cut off: its header names {data_start + end:,} bytes, the file has {size:,}")
     if data_start + end < size:
-        raise BrokenError(f"the file has {size - data_start - end:,} bytes more than its header names")
+        more = f"{size - data_start - end:,} bytes more than its header names"
+        raise BrokenError(f"the file has {more}: copy or save it anew")
     return Header(tensors, data_start)
 
 

@@ -43,7 +43,7 @@ HEADS = {"SEQ_CLS": ("classifier", "score"), "TOKEN_CLS": ("classifier", "score"
 
 _SAVE_ANEW = "Save the adapter anew from the model that was trained."
 _GATHER = "Save it anew, from a model whose parameters are gathered if they are sharded."
-_NOT_TOGETHER = "Put the config and the weights of one adapter together."
+_TOGETHER = "Put the config and the weights of one adapter together."
 
 
 class Remark(NamedTuple):
@@ -107,7 +107,7 @@ def _other_method(adapter: Adapter) -> Optional[Remark]:
         found = [name for name in adapter.tensors if has(name, mark)]
         if found:
             what = f"peft_type is {adapter.method}, but its tensors are those of {' or '.join(methods)}"
-            return Remark("method", f"{what}: {some(found)}", _NOT_TOGETHER)
+            return Remark("method", f"{what}: {some(found)}", _TOGETHER)
     return None
 
 
