@@ -363,10 +363,12 @@ def test_unknown_is_said() -> None:
         (facts("SEQ_CLS", "CAUSAL_LM", **NO_GENERATION), True, False),
         (facts("SEQ_CLS", None, head=NEW), False, False),
         (facts("CAUSAL_LM", "SEQ_CLS"), False, True),
+        (facts("", None, head=NEW, beside=True), False, True),
+        (facts("", "CAUSAL_LM", **NO_GENERATION), True, False),
     ],
 )
 def test_severity(given: Facts, always_error: bool, warn_only: bool) -> None:
-    """M1 and M2 are errors in any mode, L1 is one in none."""
+    """M1 and M2 are errors in any mode; L1 is one in none, and H2 is not for a class of the user's own."""
     found = rule.judge(given)
     assert found is not None
     assert (found.always_error, found.warn_only) == (always_error, warn_only)

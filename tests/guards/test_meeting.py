@@ -152,3 +152,19 @@ def test_an_adapter_that_is_loaded_through_somebody(before: snapshot.Snapshot) -
         assert folder in str(caught.value)
         assert caught.value.source == folder
         assert module.calls == [1]
+
+
+class Unhashable:
+    """A value whose hash is asked for in vain."""
+
+    def __hash__(self) -> int:
+        raise RuntimeError("not today")
+
+
+@pytest.mark.parametrize("value", [["CAUSAL_LM"], Unhashable()], ids=["list", "raising"])
+def test_a_task_type_without_a_hash(strict: None, value: object) -> None:
+    """PEFT looks a task type up among its keys; one that cannot be looked up is refused as any other wrong one."""
+    config = lora()
+    config.__dict__["task_type"] = value
+    with pytest.raises(peft_strict.InvalidTaskTypeError, match=r"^Invalid task type: "):
+        peft.get_peft_model(tiny_lm(), config)
