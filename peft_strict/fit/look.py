@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from ..releases.adapters import excludes_saved
 from . import tree
+from .evidence import is_loaded, parameters
 from .foreign import attribute, inside, text_of
 from .names import (
     EXCLUDED,
@@ -162,8 +163,15 @@ def after(look: Look, *, adds: Collection[str], of_head: bool = False) -> Option
         ]
     if not unknown:
         return None
+    # What is left unsaid of the head was meant nevertheless.
+    meant = {each.entry: each.near.names for each in look.unknown if each.near and _is_in(each, heads)}
     lists = {
-        field: [entry for entry in entries if not (field == SAVED and entry in adds)]
+        field: [
+            name
+            for entry in entries
+            if not (field == SAVED and entry in adds)
+            for name in (meant.get(entry, (entry,)) if field == SAVED else (entry,))
+        ]
         for field, entries in look.lists.items()
     }
     names = {"model_class": type(look.model).__name__, "config_class": type(look.config).__name__}
@@ -188,8 +196,14 @@ def _is_converted(each: Unknown, changed: Mapping[str, Any]) -> bool:
 
 
 def _heads(model: Any) -> Collection[str]:
-    """Return the names of the modules outside of the base model."""
-    return inside(model, "_modules").keys() - {text_of(attribute(model, "base_model_prefix"))}
+    """Return the names of the modules outside of the base model, or of what was loaded where that has no name."""
+    base = text_of(attribute(model, "base_model_prefix"))
+    children = {name: child for name, child in inside(model, "_modules").items() if name != base}
+    return [
+        name
+        for name, child in children.items()
+        if not any(is_loaded(one.parameter) for one in parameters(child, name))
+    ]
 
 
 def _is_in(each: Unknown, heads: Collection[str]) -> bool:

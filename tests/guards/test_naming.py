@@ -195,6 +195,23 @@ def test_one_report_for_a_head() -> None:
     assert [warning.code for warning in found] == ["H2"]
 
 
+@pytest.mark.skipif(int(transformers.__version__.partition(".")[0]) < 5, reason="transformers < 5 sets no marks")
+def test_names_beside_a_head(tmp_path: Any) -> None:
+    """What is reported beside a head that is not saved is all but the head, also where the base model has no name.
+
+    What the head was meant by stays in the list, by its right name.
+    """
+    sizes = {"d_model": 8, "d_kv": 4, "d_ff": 8, "num_layers": 1, "num_heads": 2, "vocab_size": 32}
+    transformers.T5ForConditionalGeneration(transformers.T5Config(**sizes)).save_pretrained(tmp_path)
+    model = transformers.T5ForQuestionAnswering.from_pretrained(tmp_path)
+    config = peft.LoraConfig(target_modules=["q"], modules_to_save=["qa_output", "wte"])
+    found = said(lambda: peft.get_peft_model(model, config))
+    assert sorted(warning.code for warning in found) == ["H2", "N1"]
+    named = next(warning for warning in found if warning.code == "N1")
+    assert "names `wte`, which" in str(named)
+    assert named.fix == 'modules_to_save=["qa_outputs", "shared"]'
+
+
 def test_what_peft_refuses() -> None:
     """What PEFT refuses is not reported, and its error stays as it is."""
 
