@@ -129,6 +129,15 @@ EXPERTS = Unknown(PARAMETERS, "experts.up", Near(("experts.gate_up_proj",)))
             '  Write target_modules=["q_proj", "v_proj", "o_proj"]',
             id="one that meant two",
         ),
+        pytest.param(
+            [V],
+            {TARGETS: ["v_prj"], SAVED: ["v_prj", "lm_head"]},
+            "N1",
+            "`target_modules` names `v_prj`, which this model does not have: nothing is trained for it.\n"
+            "  Did you mean `v_proj`?\n"
+            '  Write target_modules=["v_proj"]',
+            id="the same entry in a list of which nothing is said",
+        ),
     ],
 )
 def test_report(unknown: list[Unknown], lists: dict[str, list[str]], code: str, text: str) -> None:
@@ -148,6 +157,10 @@ def test_long_lists_are_not_written_out() -> None:
     found = in_words(unknown, {TARGETS: entries}, model_class="M", config_class="C")
     assert found.fix.endswith('"layers.2.v_proj" for "layers.2.v_prj" and 17 more in target_modules')
     assert len(found.message.splitlines()) == 5
+    found = in_words(unknown[:3], {TARGETS: entries}, model_class="M", config_class="C")
+    assert found.fix.endswith('"layers.2.v_proj" for "layers.2.v_prj" in target_modules')
+    found = in_words(unknown[:1], {TARGETS: entries[:12]}, model_class="M", config_class="C")
+    assert found.fix.startswith('target_modules=["layers.0.v_proj", "layers.1.v_prj", ')
     two = Unknown(TARGETS, "q_proj,v_proj", Near(("q_proj", "v_proj")))
     found = in_words([two], {TARGETS: [*entries, "q_proj,v_proj"]}, model_class="M", config_class="C")
     assert found.fix == '"q_proj", "v_proj" for "q_proj,v_proj" in target_modules'
@@ -162,3 +175,5 @@ def test_odd_entries() -> None:
     assert len(found.message) < 1000
     assert [line[:6] for line in found.message.splitlines()] == ["peft-s", "  For ", "  For ", "  For ", "  Writ"]
     assert found.fix == 'target_modules=["v_proj"]'
+    kept = {TARGETS: ['a"b', "c\n", "v_prj"]}
+    assert in_words([V], kept, model_class="M", config_class="C").fix == """target_modules=['a"b', 'c\\n', "v_proj"]"""
