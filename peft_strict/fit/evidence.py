@@ -26,6 +26,8 @@ _PARAMETRISED = ".parametrizations."
 # How often transformers writes to what it draws, at most, where a class does more than is usual (measured over all
 # classes that `tests.fit` builds).
 _DRAWING = 3
+# Up to torch 2.11 at least, a draw from a truncated normal distribution writes this often in place of once.
+_TRUNCATED = 5
 _ROWS = 64  # of a matrix are looked at: one over a vocabulary is too large to be squared
 _DEVIATIONS = 5  # how far from its expectation the spread of what was drawn may be
 
@@ -113,12 +115,20 @@ def _is_as_written(found: Found, known: Known) -> bool:
     What initialisation draws, it writes in place, and a constructor of torch once: data that came from elsewhere need
     not be written at all, and what is written again may have been loaded by hand, or trained.
     """
-    writes = _writes(found.parameter)
+    writes, bias = _writes(found.parameter), inside(found.module, "_parameters").get("bias")
     if writes <= 1 or known.rewritten or not _is_initialised(found.module):
         return writes == 1
+    if writes >= _TRUNCATED and _truncates_in_place() and _is_zero(bias, found.module):
+        writes -= _TRUNCATED - 1
     # Some classes draw twice: all of a module, or what they name.
-    alike = _writes(inside(found.module, "_parameters").get("bias")) == writes
-    return writes <= _DRAWING and (alike or _is_named(found, known))
+    return writes == 1 or (writes <= _DRAWING and (_writes(bias) == writes or _is_named(found, known)))
+
+
+def _truncates_in_place() -> bool:
+    """Whether ``trunc_normal_`` of the torch that is imported writes to the weights in each step of it."""
+    initialisation = attribute(attribute(sys.modules.get("torch"), "nn"), "init")
+    code = attribute(attribute(initialisation, "_no_grad_trunc_normal_"), "__code__")
+    return "erfinv_" in (attribute(code, "co_names") or ())
 
 
 def _is_named(found: Found, known: Known) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import subprocess
 import sys
@@ -28,6 +29,21 @@ HEADS = {
     **dict.fromkeys(CLASSIFIERS, "classifier"),
     **dict.fromkeys(("llama_seq", "llama_tok", "gpt2_seq"), "score"),
     **dict.fromkeys(("bert_qa", "electra_qa", "llama_qa"), "qa_outputs"),
+}
+
+
+_SMALL = {
+    "hidden_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "intermediate_size": 16,
+    "image_size": 16,
+    "patch_size": 8,
+}
+_TRUNCATING = {
+    "ViT": _SMALL,
+    "PvtV2": {"hidden_sizes": [8, 16, 40, 64], "depths": [1, 1, 1, 1]},
+    "Siglip2": {"vision_config": _SMALL, "text_config": zoo.SIGLIP["text_config"]},
 }
 
 
@@ -208,6 +224,30 @@ def test_drawn_twice() -> None:
     assert model.classifier.weight._version == 2
     assert model.classifier.bias._version == 1
     assert verdict(model, lora(model, target_modules=["q_proj"])) is not None
+
+
+def _truncated_in_place(tensor: Any, mean: float, std: float, a: float, b: float, generator: Any = None) -> Any:
+    """Draw as torch does up to 2.11: in five steps, each of which writes to the weights."""
+    low, high = (math.erf((each - mean) / std / math.sqrt(2.0)) for each in (a, b))
+    with torch.no_grad():
+        tensor.uniform_(low, high, generator=generator).erfinv_()
+        return tensor.mul_(std * math.sqrt(2.0)).add_(mean).clamp_(min=a, max=b)
+
+
+@pytest.mark.parametrize("name", _TRUNCATING)
+@pytest.mark.parametrize("torch_draws", ["as it does", "in five steps"])
+def test_truncated(name: str, torch_draws: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A head drawn from a truncated distribution is new however torch draws, and is not once it was filled."""
+    if torch_draws == "in five steps":
+        monkeypatch.setattr(torch.nn.init, "_no_grad_trunc_normal_", _truncated_in_place)
+    config = getattr(transformers, f"{name}Config")(**_TRUNCATING[name])
+    with tempfile.TemporaryDirectory() as folder:
+        getattr(transformers, f"{name}Model")(config).save_pretrained(folder)
+        model = getattr(transformers, f"{name}ForImageClassification").from_pretrained(folder)
+    config = lora(model, None, target_modules=["query", "q_proj"])
+    assert getattr(verdict(model, config), "code", None) == "H2"
+    model.classifier.load_state_dict({key: torch.rand_like(it) for key, it in model.classifier.state_dict().items()})
+    assert verdict(model, config) is None
 
 
 def test_a_head_trained_alone() -> None:
