@@ -54,7 +54,10 @@ def choosing(watch: Watch) -> Callable[..., Any]:
         if not writes or frames.is_in(caller, "peft.tuners"):  # PEFT's own use is no save
             return written
         given = {**dict(zip(("model", "state_dict", "adapter_name", "unwrap_compiled"), args)), **kwargs}
-        error = deliver(watch, _losses(watch, given, written, call), given["model"], call.folder if call else None)
+        error = None if written else _refusal(watch)
+        if error is None:
+            losses = _losses(watch, given, written, call)
+            error = deliver(watch, losses, given["model"], call.folder if call else None)
         if error is not None:
             __tracebackhide__ = True
             raise error
@@ -127,6 +130,18 @@ def _rehearse(model: Any, given: dict[str, Any]) -> None:
     for name in given.get("selected_adapters") or list(model.peft_config):
         if name in model.peft_config and not is_exempt(model.peft_config[name]):  # PEFT will say so otherwise
             vars(home)[adapters.SAVE](model, state_dict=state_dict, adapter_name=name, **options)
+
+
+def _refusal(watch: Watch) -> Optional[Exception]:
+    """Return the refusal of a save that the caller is dealing with.
+
+    Under DeepSpeed the Trainer takes it, a ``ValueError``, for one of DeepSpeed's. It answers by an empty file and a
+    checkpoint, for which the rank that was refused would wait for the others forever.
+    """
+    error = sys.exc_info()[1]
+    if watch.state.roundtrip == "raise" and isinstance(error, RoundTripError) and error.code.startswith("K"):
+        return error
+    return None
 
 
 def _transformers_save(frame: Optional[types.FrameType]) -> Optional[_Saving]:

@@ -504,6 +504,27 @@ def test_raise(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("off")
+def test_raise_is_not_taken_for_another_error(tmp_path: Path) -> None:
+    """Answered by an empty file, as by the Trainer under DeepSpeed, a refusal comes again; by a whole one, not."""
+    model = adapted()
+    for parameter in model.parameters():
+        parameter.ds_id = 0  # type: ignore[attr-defined]
+    half = {name: tensor for name, tensor in model.state_dict().items() if "lora_A" in name}
+    peft_strict.enable(roundtrip="raise")
+
+    def save_or(second: dict[str, torch.Tensor]) -> None:
+        try:
+            model.save_pretrained(tmp_path, state_dict=half)
+        except ValueError:
+            model.save_pretrained(tmp_path, state_dict=second)
+
+    with pytest.raises(RoundTripError, match="peft-strict K3"):
+        save_or({})
+    save_or(model.state_dict())
+    assert len(tensors(tmp_path)) == 8
+
+
+@pytest.mark.usefixtures("off")
 def test_raise_asks_a_soft_prompt_once(tmp_path: Path) -> None:
     """What PEFT saves of it is made by a call of its embedding, which ranks may have to make together."""
     config = peft.PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=3)
