@@ -193,6 +193,7 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
         pytest.param(Names(["stem.conv2"]), "Conv2d", None, id="a class, not a name with a letter more"),
         pytest.param(Names(["transformer.wpe"]), "wte", None, id="another word, not a slip"),
         pytest.param(Names(["conv_norm"]), "cond_norm", None, id="another word in a name"),
+        pytest.param(Names(["v_proj_in"]), "v_porj", None, id="a slip in a name of fewer words"),
         pytest.param(LLAMA, "all-linear", None, id="PEFT's shorthand"),
         pytest.param(LLAMA, "q_proj|v_prj", None, id="an alternative"),
         pytest.param(LLAMA, "q_proj,v_prj", None, id="two names in one, of which one is wrong"),
