@@ -98,7 +98,7 @@ def is_new(found: Found, known: Known) -> Optional[bool]:
         return None
     plain = filter(is_plain, (found.parameter, *siblings))
     written = all(_is_as_written(found._replace(parameter=sibling), known) for sibling in plain)
-    return True if written and not _has_learnt(found.module) and _looks_drawn(found, known) else None
+    return True if written and not has_learnt(found.module) and _looks_drawn(found, known) else None
 
 
 def usual_spread(config: object) -> Optional[float]:
@@ -163,7 +163,7 @@ def _is_initialised(module: object) -> bool:
     return attribute(module, "_is_hf_initialized") is True
 
 
-def _has_learnt(module: object) -> bool:
+def has_learnt(module: object) -> bool:
     """Whether the bias of a module that transformers has initialised is not as it was then: it starts with zeros.
 
     Measured on the new modules of all kinds in tests/fit/model_zoo.py.

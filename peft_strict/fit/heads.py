@@ -81,7 +81,8 @@ def _of_classifier(model: object, base: str) -> Head:
         weights = [_weight(one, evidence.is_new(one, known), saved) for one in found]
         return Head((*weights, *_pooler(model, base, known)), marked=True)
     fresh = _not_in_checkpoint(model)
-    return Head(tuple(_weight(one, fresh, saved) for one in found))
+    # Whatever the checkpoint had, such a head was filled or trained by other means.
+    return Head(tuple(_weight(one, False if evidence.has_learnt(one.module) else fresh, saved) for one in found))
 
 
 def _known(model: object, found: Sequence[evidence.Found]) -> evidence.Known:

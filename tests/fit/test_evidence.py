@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import subprocess
@@ -260,6 +261,16 @@ def test_a_head_trained_alone() -> None:
     assert verdict(model, lora(model)) is None
 
 
+@pytest.mark.parametrize("loaded", [True, False], ids=["copied", "from-a-config"])
+def test_a_bias_that_was_filled(loaded: bool) -> None:
+    """Without marks, as after `deepcopy` or from a config, a bias that is not zero shows that the head was filled."""
+    model: Any = zoo.build("bert_seq")
+    model = copy.deepcopy(model) if loaded else type(model)(model.config)
+    assert getattr(verdict(model, lora(model, None)), "code", None) == "H2"
+    model.classifier.load_state_dict({key: torch.rand_like(it) for key, it in model.classifier.state_dict().items()})
+    assert verdict(model, lora(model, None)) is None
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["loaded", "new"])
 def test_moved_and_cast(own: bool) -> None:
     """Casting, moving and resizing change nothing of what is known."""
@@ -308,7 +319,7 @@ def test_a_bias_that_cannot_be_asked() -> None:
     with torch.device("meta"):
         layer = nn.Linear(2, 2)
     layer._is_hf_initialized = True  # type: ignore[assignment]
-    assert evidence._has_learnt(layer) is False
+    assert evidence.has_learnt(layer) is False
 
 
 def test_weights_that_cannot_be_asked() -> None:
