@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
 DEEPEST = 100  # layers of wrappers to look through
 # What no patch of ours is: most of what a module or a class holds beside functions.
-_PLAIN = frozenset(map(type, (None, False, 0, 0.0, "", (), [], {}, object)))
+_PLAIN = frozenset(map(id, (type(None), bool, int, float, str, tuple, list, dict, type)))
 
 
 class Place(NamedTuple):
@@ -83,7 +83,7 @@ def mark_of(layer: Any) -> Optional[Mark]:
 
     Looks at the object itself: an ordinary ``getattr`` on somebody else's proxy around ours would find our mark.
     """
-    if type(layer) in _PLAIN:
+    if id(type(layer)) in _PLAIN:
         return None
     own = object.__getattribute__
     if issubclass(type(layer), wrapt.BoundFunctionWrapper):  # what somebody has read from the class, and put back

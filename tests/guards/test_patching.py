@@ -1146,3 +1146,24 @@ def test_a_class_that_cannot_be_patched(
     finally:
         del mine, words
         gc.collect()  # a class is a circle; it must not stay to be told of in another test
+
+
+class WithoutHash(type):
+    """A class that nobody can look up."""
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def test_a_value_of_a_class_without_a_hash(before: snapshot.Snapshot) -> None:
+    """What a config class or a module of PEFT's holds may be of any class: all is put back past it."""
+    value = WithoutHash("Odd", (), {})()
+    mine: Any = type("Mine", (LoraConfig,), {"odd": value})
+    try:
+        with entry(vars(sys.modules["peft.utils.save_and_load"]), "odd", value):
+            assert peft_strict.enable().state == "guarding"
+            assert refused(mine, task_type="X").value == "X"
+            assert peft_strict.disable().state == "off"
+            assert mine(task_type="CAUSAL_LM").odd is value
+    finally:
+        del mine
+        gc.collect()
