@@ -257,8 +257,7 @@ def _one_differs(
 def _one_more(longer: tuple[str, ...], shorter: tuple[str, ...]) -> Optional[str]:
     """Return the part that, taken out of the longer path, leaves the shorter one, which ends alike."""
     taken_out = (longer[at] for at in range(len(longer) - 1) if longer[:at] + longer[at + 1 :] == shorter)
-    part = next(taken_out, None) if len(shorter) > 1 else None
-    return None if part is None or part.isdigit() else part
+    return next(taken_out, None) if len(shorter) > 1 else None
 
 
 def _slip(wrong: tuple[str, ...], right: tuple[str, ...]) -> Optional[str]:

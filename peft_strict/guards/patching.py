@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MISSING: Any = dataclasses.MISSING  # still the same object when this module is reloaded
 DEEPEST = 100  # layers of wrappers to look through
-# What no patch of ours is: most of what a module or a class holds beside functions.
+# What no patch of ours is: most of what a module or a class holds beside functions. By id: a class need have no hash.
 _PLAIN = frozenset(map(id, (type(None), bool, int, float, str, tuple, list, dict, type)))
 
 

@@ -196,6 +196,8 @@ def test_dead_is_what_the_plain_comparison_says(field: str) -> None:
         pytest.param(Names(["v_proj_in"]), "v_porj", None, id="a slip in a name of fewer words"),
         pytest.param(Names(["gate_down_proj"]), "gat_dwn_proj", None, id="slips in two words"),
         pytest.param(Names(["block_112"]), "block_122", None, id="another number"),
+        pytest.param(Names(["block_1"]), "block", None, id="a number more"),
+        pytest.param(Names(["a.0.block"]), "a.block", None, id="the number of a layer more"),
         pytest.param(Names(["block_112"]), "block_abc", None, id="a word for a number"),
         pytest.param(LLAMA, "all-linear", None, id="PEFT's shorthand"),
         pytest.param(LLAMA, "q_proj|v_prj", None, id="an alternative"),
@@ -232,6 +234,23 @@ def test_taken(others: list[str], field: str, meant: str | None) -> None:
     near = nearest(LLAMA, "v_prj", others, field=field)
     assert near is not None
     assert (near.names, near.taken) == (("v_proj",), meant is None)
+
+
+@pytest.mark.parametrize(
+    ("entry", "meant"),
+    [("q_prj", "q_proj"), ("v_prj", None), ("qproj", "q_proj"), ("vproj", None), ("o_proj", None)],
+)
+def test_only_what_may_be_meant(entry: str, meant: str | None) -> None:
+    """A name of a module that nothing can be done with is no hint, and leaves no doubt about another one."""
+    names = Names(["a.q_proj", "a.v_proj", "b.out_proj", "attn.out_proj"])
+    assert hint(names.only(lambda path: path == "a.q_proj"), entry, []) == meant
+
+
+def test_a_doubt_about_what_may_not_be_meant() -> None:
+    """A part that tells things apart leaves a doubt only where that thing may be meant."""
+    names = Names(["x.gate_up_proj", "x.up_cross_proj"])
+    assert hint(names, "up_proj", []) is None
+    assert hint(names.only(lambda path: "gate" in path), "up_proj", []) == "gate_up_proj"
 
 
 def test_all_of_several_have_to_be_taken() -> None:
