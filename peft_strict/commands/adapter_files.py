@@ -73,11 +73,11 @@ def read(path: str) -> Loaded:
     try:
         require_regular(path)
         with open(path, "rb") as file:
-            state = os.fstat(file.fileno())
-            loaded = Loaded(file.read() if state.st_size <= LARGEST else b"", state)
+            state = os.fstat(file.fileno())  # asked for LARGEST, it would make a buffer of that size for each
+            loaded = Loaded(file.read(min(state.st_size, LARGEST) + 1), state)
     except OSError as error:
         raise UnusableError(reason(path, error)) from error
-    if state.st_size > LARGEST:
+    if len(loaded.content) > LARGEST:
         raise UnusableError(f"larger than {LARGEST >> 20} MB, so no adapter config: not read")
     return loaded
 
