@@ -93,6 +93,13 @@ WRONG: dict[str, tuple[str, object, str, object, str]] = {
     "an empty text for a list": ("names", "", "F2", None, "it=None"),
     "an empty text for a list that has no None": ("tokens", "", "F2", [], "it=[]"),
     "a text for a list of numbers": ("numbers", "1,2", "F1", None, ""),
+    "names for a list of numbers": ("numbers", "a,b", "F1", None, ""),
+    "None as a text for a list that has no None": ("tokens", "None", "F1", None, ""),
+    "no as a text where None is right": ("maybe", "no", "F1", False, "it=False"),
+    "true as a text where no bool is right": ("required", "True", "F1", None, ""),
+    "near to nothing where None is right": ("loss", "xyz", "F1", None, ""),
+    "nothing but signs": ("init", "--", "F1", None, ""),
+    "two letters of the beginning": ("bias", "lo", "F1", None, ""),
 }
 
 
@@ -115,6 +122,16 @@ def test_advice_cures(case: str) -> None:
     """What the advice says to write is right."""
     kind, _, _, _, fix = WRONG[case]
     assert judge("it", eval(fix.partition("=")[2]), KINDS[kind]) is None
+
+
+@pytest.mark.parametrize(
+    ("kind", "advice"), [("names", 'Write a list, such as it=["...", "..."].'), ("tokens", "Write a list.")]
+)
+def test_how_a_list_is_written(kind: str, advice: str) -> None:
+    """Where it is not known what was meant, a list of names is shown for a list of names only."""
+    finding = judge("it", "all", KINDS[kind])
+    assert finding is not None
+    assert finding.advice == advice
 
 
 class Raising:
