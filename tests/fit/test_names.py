@@ -259,6 +259,12 @@ def test_all_of_several_have_to_be_taken() -> None:
     assert hint(LLAMA, "q_proj,v_proj", ["q_proj", "v_proj"]) is None
 
 
+def test_each_of_several_has_to_be_a_name() -> None:
+    """What is left of quotes is none, and neither is a name of which nothing may be meant."""
+    assert hint(LLAMA, "lm_head, ''", [], field=SAVED) == "lm_head"
+    assert hint(LLAMA.only(lambda path: path.endswith("q_proj")), "q_proj,v_proj", []) is None
+
+
 @pytest.mark.parametrize(
     ("entry", "embeddings", "meant"),
     [
