@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 
 from .._errors import PUBLIC
 from ..releases import adapters
-from ..roundtrip import loaded
-from ..roundtrip.facts import gather_loaded
+from ..roundtrip import facts_at_load, loaded
 from . import frames, report
 from .saving import deliver, is_looking
 
@@ -102,7 +101,7 @@ def _losses(
     watch: Watch, given: dict[str, Any], result: Any, call: Optional[_Loading], *, said: bool
 ) -> Sequence[Loss]:
     try:
-        facts = gather_loaded(
+        facts = facts_at_load.gather(
             given["model"],
             given.get("adapter_name", "default"),
             given["peft_model_state_dict"],

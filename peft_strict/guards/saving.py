@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Optional
 from .._errors import RoundTripError, RoundTripWarning
 from ..fit.forward import parameters_of
 from ..releases import adapters
-from ..roundtrip import saved
-from ..roundtrip.facts import gather_saved, is_exempt
+from ..roundtrip import facts_at_save, saved
+from ..roundtrip.adapted import is_exempt
 from . import frames, report
 
 if TYPE_CHECKING:
@@ -174,7 +174,7 @@ def _losses(watch: Watch, given: dict[str, Any], written: Any, call: Optional[_S
     if given.get("unwrap_compiled"):
         model = getattr(model, "_orig_mod", model)
     try:
-        facts = gather_saved(
+        facts = facts_at_save.gather(
             model,
             given.get("adapter_name", "default"),
             given.get("state_dict"),

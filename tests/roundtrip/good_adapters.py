@@ -27,7 +27,7 @@ import torch
 import transformers
 
 import peft_strict
-from peft_strict.guards import loading, saving
+from peft_strict.roundtrip import facts_at_load, facts_at_save
 
 TINY = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64}
 T5 = {"d_model": 32, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 4, "vocab_size": 64}
@@ -86,21 +86,21 @@ def noted_failures() -> Iterator[list[str]]:
     """Note what the looks could not read: they say nothing of it then, which is not the same as finding it good."""
     failures: list[str] = []
 
-    def noting(module: types.ModuleType, name: str) -> Callable[..., Any]:
-        gather = getattr(module, name)
+    def noting(module: types.ModuleType) -> Callable[..., Any]:
+        gather = module.gather
 
         def noted(*args: Any, **kwargs: Any) -> Any:
             try:
                 return gather(*args, **kwargs)
             except Exception:
-                failures.append(f"{name} failed: {traceback.format_exc(limit=-1).splitlines()[-1]}")
+                failures.append(f"{module.__name__} failed: {traceback.format_exc(limit=-1).splitlines()[-1]}")
                 raise
 
         return noted
 
     with (
-        mock.patch.object(saving, "gather_saved", noting(saving, "gather_saved")),
-        mock.patch.object(loading, "gather_loaded", noting(loading, "gather_loaded")),
+        mock.patch.object(facts_at_save, "gather", noting(facts_at_save)),
+        mock.patch.object(facts_at_load, "gather", noting(facts_at_load)),
     ):
         yield failures
 
