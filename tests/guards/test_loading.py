@@ -33,8 +33,10 @@ from ..roundtrip.scenes import (
 from ..torch_build import compiles
 from .test_saving import PICKS_BY_PATH, by_transformers
 
-# of PEFT up to 0.20, for models without a name
-pytestmark = pytest.mark.filterwarnings("ignore:Could not find a config file")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Could not find a config file"),  # of PEFT up to 0.20, for models without a name
+    pytest.mark.usefixtures("unread"),
+]
 
 MISSING = "Found missing adapter keys"  # PEFT's own warning
 
@@ -395,11 +397,12 @@ def test_sizes_that_were_to_be_ignored(folder: Path) -> None:
 
 
 @pytest.mark.usefixtures("strict")
-def test_a_model_that_cannot_be_read(folder: Path) -> None:
+def test_a_model_that_cannot_be_read(folder: Path, unread: list[str]) -> None:
     """No load fails for what we make of a model."""
     rename(folder, lambda name: f"module.{name}")
     model = unreadable(peft.get_peft_model(language_model(), lora()))
     assert report(lambda: model.load_adapter(folder, "default")) is None
+    assert unread.pop()
 
 
 # -- the setting ------------------------------------------------------------------------------------------------------

@@ -40,8 +40,10 @@ from ..roundtrip.scenes import (
 )
 from ..torch_build import compiles
 
-# of PEFT up to 0.20, for models without a name
-pytestmark = pytest.mark.filterwarnings("ignore:Could not find a config file")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:Could not find a config file"),  # of PEFT up to 0.20, for models without a name
+    pytest.mark.usefixtures("unread"),
+]
 
 PICKS_BY_PATH = hasattr(peft.tuners.tuners_utils.BaseTuner, "_get_adapter_state_dict")  # since 0.21
 by_transformers = pytest.mark.skipif(
@@ -599,12 +601,13 @@ def test_one_loss_is_told_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("strict")
-def test_a_model_that_cannot_be_read(tmp_path: Path) -> None:
+def test_a_model_that_cannot_be_read(tmp_path: Path, unread: list[str]) -> None:
     """No save fails for what we make of a model."""
     model = unreadable(adapted())
     with reports() as found:
         model.save_pretrained(tmp_path, state_dict={})
     assert not found
+    assert unread.pop()
 
 
 @pytest.mark.usefixtures("strict")

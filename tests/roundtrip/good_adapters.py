@@ -19,15 +19,14 @@ import types
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
-from unittest import mock
 
-import adapters  # of this folder: `tests` are PEFT's here
+import adapters  # of this folder, as the next: `tests` are PEFT's here
+import noting
 import peft
 import torch
 import transformers
 
 import peft_strict
-from peft_strict.roundtrip import facts_at_load, facts_at_save
 
 TINY = {"hidden_size": 32, "intermediate_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 64}
 T5 = {"d_model": 32, "d_kv": 8, "d_ff": 32, "num_layers": 2, "num_heads": 4, "vocab_size": 64}
@@ -81,30 +80,6 @@ def build(make: Callable[[], Any], cls: type, arguments: dict[str, Any]) -> Any:
     return model
 
 
-@contextlib.contextmanager
-def noted_failures() -> Iterator[list[str]]:
-    """Note what the looks could not read: they say nothing of it then, which is not the same as finding it good."""
-    failures: list[str] = []
-
-    def noting(module: types.ModuleType) -> Callable[..., Any]:
-        gather = module.gather
-
-        def noted(*args: Any, **kwargs: Any) -> Any:
-            try:
-                return gather(*args, **kwargs)
-            except Exception:
-                failures.append(f"{module.__name__} failed: {traceback.format_exc(limit=-1).splitlines()[-1]}")
-                raise
-
-        return noted
-
-    with (
-        mock.patch.object(facts_at_save, "gather", noting(facts_at_save)),
-        mock.patch.object(facts_at_load, "gather", noting(facts_at_load)),
-    ):
-        yield failures
-
-
 def run(make: Callable[[], Any], cls: type, arguments: dict[str, Any]) -> list[str]:
     """Save with and without peft-strict, load in each way, and return what it reported, and files that differ."""
     with tempfile.TemporaryDirectory() as plain, tempfile.TemporaryDirectory() as strict:
@@ -112,7 +87,7 @@ def run(make: Callable[[], Any], cls: type, arguments: dict[str, Any]) -> list[s
         model = build(make, cls, arguments)
         model.save_pretrained(plain)
         peft_strict.enable(misfit="ignore")
-        with warnings.catch_warnings(record=True) as found, noted_failures() as failures:
+        with warnings.catch_warnings(record=True) as found, noting.failures() as failures:
             warnings.simplefilter("always")
             model.save_pretrained(strict)
             copied = {key: each.clone() for key, each in model.state_dict().items()}
