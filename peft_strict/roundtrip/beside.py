@@ -12,6 +12,8 @@ from ..releases import adapters
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
+    from .inventory import Held
+
 
 def end_of_way(model: Any, name: str) -> tuple[list[str], Any]:
     """Follow a name into the model: return the path up to the first module that is not there, and the one before it.
@@ -85,6 +87,31 @@ def is_beside(
         ):
             return not any(each.startswith(path) for each in unfilled)
     return False
+
+
+def of_no_other(names: Sequence[str], adapter: str, held: Sequence[Held]) -> list[str]:
+    """Leave out the tensors that have the name of another adapter in theirs, as a file of PEFT up to 0.19 has it.
+
+    Those write the tensors of all adapters into the file of each (LoRA's and AdaLoRA's only biases, and where the
+    adapter's name is somewhere in theirs), and cut the name of the file's own adapter out. So ``ia3_l.other`` stands
+    beside ``ia3_l``, and ``lora_A.other.weight`` beside ``lora_A.weight``, also in layers that are not the adapter's.
+    What has such a name in one tensor has it in others, of which the adapter has none (RandLoRA's projections).
+
+    Args:
+        names: The names of tensors without a place, with that of the adapter.
+        adapter: The name of the adapter.
+        held: The tensors of the adapter in the model.
+    """
+    forms = {(each.entries, each.inner) for each in held}
+    others = {_other_adapter(name.split("."), adapter, *form) for name in names for form in forms} - {""}
+    return [name for name in names if others.isdisjoint(name.split(".")[-2:])]
+
+
+def _other_adapter(parts: Sequence[str], adapter: str, entries: str, inner: str) -> str:
+    """Return what stands between the name of a dict and that of a tensor in it, if that is one part."""
+    rest = parts[parts.index(entries) + 1 :] if entries in parts else ()
+    rest = rest[1:] if adapter in rest[:1] else rest
+    return rest[0] if len(rest) == 1 + inner.count(".") else ""
 
 
 def rest_of(model: Any, name: str, kinds: adapters.Layers) -> str:

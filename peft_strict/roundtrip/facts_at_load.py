@@ -12,7 +12,7 @@ from ..fit.misfit import kinds_for
 from ..releases import adapters
 from . import inventory, wrappers
 from .adapted import FRONT, base_of, config_of, has_own_state_dict, is_exempt, listed, member, saved_names
-from .beside import end_of_way, is_beside, is_kept, rest_of
+from .beside import end_of_way, is_beside, is_kept, of_no_other, rest_of
 from .loaded import Loaded
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ def gather(
     unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
     empty = [each.name(adapter) for each in unfilled]
     unexpected = [name for name in result.unexpected_keys if not is_kept(model, name, adapter)]
+    if not unfilled:
+        unexpected = of_no_other(unexpected, adapter, held)
     rests = {rest_of(model, name, kinds) for name in unexpected} - {""}
     unexpected = [name for name in unexpected if not is_beside(model, name, adapter, kinds, empty, rests)]
     if not unfilled and not unexpected:
@@ -80,7 +82,7 @@ def gather(
     return facts._replace(
         difference=None if in_model else difference,
         model_between=reverse.between if reverse is not None else "",
-        cut_out=wrappers.cut_out(unplaced, [f"{each.layer}{each.entries}{each.inner}" for each in unfilled[:4]]),
+        cut_out=wrappers.cut_out(unplaced, [each.nameless for each in unfilled[:4]]),
         told=foreign and not unfilled and all(_is_whole(name, model, config) for name in unplaced),
         bare=_in_base(walked[:-1]) if leaf else "",
         whole=not set(empty).isdisjoint(unplaced),

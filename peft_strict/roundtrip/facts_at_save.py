@@ -145,12 +145,15 @@ def _loose(
 ) -> tuple[str, ...]:
     """Return the parameters that require gradients and are not written.
 
-    Not counted: biases where another adapter's config trains them, and the flat parameters of FSDP, which hold others.
+    Not counted: biases where another adapter's config trains them, the flat parameters of FSDP, which hold others, and
+    what is tied to the untrained copy of a module that is saved whole: while adapters are disabled, PEFT up to 0.18
+    lets it require gradients.
     """
     places = _places(written.values())
     others = [config for name, config in model.peft_config.items() if name != adapter]
     biased = any(getattr(config, "bias", "none") != "none" for config in others)
     head = _outside_of_base(model) if headless else ()
+    names = inventory.names_of(model, [parameter for _, parameter in found.loose])
     return tuple(
         name
         for name, parameter in found.loose
@@ -159,6 +162,7 @@ def _loose(
         and not name.endswith("_flat_param")
         and not (biased and name.endswith(".bias"))
         and not name.startswith(head)
+        and not any(".original_module." in each for each in names[id(parameter)])
     )
 
 
@@ -181,7 +185,7 @@ def _outside_of_base(model: Any) -> tuple[str, ...]:
 def _rivals(model: Any, adapter: str, missing: Sequence[Held]) -> tuple[str, ...]:
     """Return the names of other adapters that explain why these are missing; nothing if one of them has none in it."""
     others = [name for name in model.peft_config if name != adapter]
-    within = [[name for name in others if f".{name}." in held.name(adapter)] for held in missing]
+    within = [[name for name in others if f".{name}." in f"{held.name(adapter)}."] for held in missing]
     return tuple(dict.fromkeys(name for names in within for name in names)) if all(within) else ()
 
 

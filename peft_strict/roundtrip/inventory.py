@@ -39,6 +39,11 @@ class Held(NamedTuple):
         """Return its whole name in the model."""
         return f"{self.layer}{self.entries}.{adapter}{self.inner}"
 
+    @property
+    def nameless(self) -> str:
+        """Its name in a file, where that of the adapter has been taken from its one place."""
+        return f"{self.layer}{self.entries}{self.inner}".replace("modules_to_save.", "")
+
 
 class Inventory(NamedTuple):
     """What was found.

@@ -248,6 +248,27 @@ def test_an_adapter_with_the_start_of_another_name(tmp_path: Path) -> None:
         assert "1 of the 10 tensors" in str(load(own, head))
 
 
+@pytest.mark.parametrize("method", [peft.IA3Config, peft.LoHaConfig, peft.LoraConfig], ids=lambda each: each.__name__)
+@pytest.mark.usefixtures("strict")
+def test_another_adapter_in_the_file(tmp_path: Path, method: Any) -> None:
+    """PEFT up to 0.19 writes what other adapters have into a file, also of other layers: none of its own is lost."""
+    options = {"feedforward_modules": []} if method is peft.IA3Config else {}
+    model = moved(peft.get_peft_model(language_model(), method(target_modules=["v_proj"], **options)))
+    model.save_pretrained(tmp_path)
+    own = tensors(tmp_path)
+    other = {
+        f"{start}.other.{end}" if end == "weight" else f"{start}.{end}.other": tensor.clone()
+        for name, tensor in own.items()
+        for start, _, end in [name.replace("v_proj", "gate_proj").rpartition(".")]
+    }
+    start = f"{FRONT}model.layers.0.mlp.gate_proj"
+    more = {f"{start}.{end}": torch.zeros(1) for end in ("randlora_A.other", "lora_B.other.bias")}
+    write(tmp_path, {**own, **other, **more})
+    assert report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path)) is None
+    write(tmp_path, other)
+    assert "have no place" in str(report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path)))
+
+
 # -- no value ---------------------------------------------------------------------------------------------------------
 
 
@@ -381,6 +402,19 @@ def test_names_that_the_adapter_has_spoilt(folder: Path, adapter: str) -> None:
     rename(folder, lambda name: name.replace(f".{adapter}", ""))
     found = report(lambda: peft.PeftModel.from_pretrained(language_model(), folder, adapter_name=adapter))
     assert f"PEFT has cut `.{adapter}` out of their names, as the adapter was called '{adapter}'" in str(found)
+
+
+@pytest.mark.usefixtures("strict")
+def test_modules_whose_names_the_adapter_has_spoilt(tmp_path: Path) -> None:
+    """The same is said, up to 0.14, of modules that are saved whole, which stand in the model under a longer name."""
+    saved = moved(peft.get_peft_model(language_model(), lora(modules_to_save=["input_layernorm", "norm"])))
+    saved.save_pretrained(tmp_path)
+    rename(tmp_path, lambda name: name.replace(".0", "") if "layernorm" in name else name)
+    try:
+        found = report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path))
+    except KeyError:
+        pytest.skip("this PEFT, 0.15 or newer, fails by itself")
+    assert "PEFT has cut `.0` out of their names, as the adapter was called '0'" in str(found)
 
 
 @pytest.mark.skipif(

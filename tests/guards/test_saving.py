@@ -308,6 +308,20 @@ def test_an_adapter_named_like_a_module(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("strict")
+def test_an_adapter_named_like_a_tensor(tmp_path: Path) -> None:
+    """So it is where the name of the other adapter is the last part of theirs."""
+    layer = lora(task_type=None, target_modules=["0"])
+    model = peft.get_peft_model(nn.Sequential(nn.Linear(2, 2)), layer)
+    model.add_adapter("weight", layer)
+    with reports() as found:
+        model.save_pretrained(tmp_path, selected_adapters=["default"])
+    if tensors(tmp_path):
+        assert not found
+        pytest.skip("this PEFT does not leave them out")
+    assert "Give the adapter 'weight' a name that no module of the model has." in str(found[0].message)
+
+
+@pytest.mark.usefixtures("strict")
 def test_adapters_named_by_numbers(tmp_path: Path) -> None:
     """Where each layer has the name of another adapter nothing is left, and all of these adapters are named."""
     model = peft.get_peft_model(language_model(), lora(), adapter_name="2")
@@ -364,6 +378,17 @@ def test_unfrozen_by_hand(tmp_path: Path) -> None:
     assert 'modules_to_save=["model.norm"]' in str(found[0].message)
     assert codes(lambda: adapted(modules_to_save=["model.norm"]).save_pretrained(tmp_path)) == []
     assert any("norm" in name for name in tensors(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore:Model has `tie_word_embeddings=True`")  # PEFT's, which is another matter
+@pytest.mark.usefixtures("strict")
+def test_tied_to_what_is_saved_whole(tmp_path: Path) -> None:
+    """While adapters are disabled PEFT up to 0.18 unfreezes the untrained head, and the embedding tied to it."""
+    model = peft.get_peft_model(language_model(tie_word_embeddings=True), lora(modules_to_save=["lm_head"]))
+    with model.disable_adapter():
+        model.base_model.model.lm_head.original_module.requires_grad_(True)
+        assert model.get_input_embeddings().weight.requires_grad
+        assert codes(lambda: model.save_pretrained(tmp_path)) == []
 
 
 @pytest.mark.parametrize(
