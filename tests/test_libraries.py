@@ -35,6 +35,13 @@ def test_no_gpu() -> None:
     assert done == (2, "", "There is no GPU here that torch can use, so nothing was run.\n")
 
 
+def test_a_name_that_there_is_not() -> None:
+    """A misspelt program ends the command, which would else have nothing to run and call that well."""
+    done = execute(sys.executable, "-m", "tests.libraries", "trl_sfd", cwd=running.REPOSITORY)
+    assert done.returncode == 2
+    assert done.stderr.endswith("error: no such program: trl_sfd\n")
+
+
 def test_reports_are_read() -> None:
     """A warning and an error of ours are found in what a program prints, whichever way a library prints them."""
     (program,) = SAMPLE

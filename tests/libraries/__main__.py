@@ -43,8 +43,12 @@ def version(program: Program) -> str:
 def main(device: str = "cpu", programs: Sequence[Program] = PROGRAMS) -> int:
     """Run the programs that are named on the command line, or all of these, and print the table."""
     parser = argparse.ArgumentParser(prog="python -m tests.libraries", description=sys.modules[__package__].__doc__)
-    parser.add_argument("names", nargs="*", help="names of programs; all if there are none")
+    known = list(dict.fromkeys(program.name for program in programs))
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"{', '.join(known)}; all if none is named")
     chosen = parser.parse_args().names
+    unknown = [name for name in chosen if name not in known]
+    if unknown:
+        parser.error(f"no such program: {', '.join(unknown)}")
     failed = False
     lines = ["| library | version | right program | mistake |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory(prefix="peft-strict-libraries-") as temporary:
