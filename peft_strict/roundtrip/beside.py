@@ -52,6 +52,24 @@ def is_kept(model: Any, name: str, adapter: str) -> bool:
     )
 
 
+def is_equal(model: Any, name: str, tensor: Any) -> bool:
+    """Whether the model has a tensor of this name and these values, in a layer with an adapter or in one without.
+
+    Where PEFT saves embedding layers it takes them as they are in that model: one with an adapter, of whatever name,
+    is in the file as ``base_layer``, also in the files of adapters that have none there.
+    """
+    *parts, last = name.replace(".base_layer.", ".").split(".")
+    module = model
+    for part in parts:
+        module = module.__dict__["_modules"].get(part)
+        if module is None:
+            return False
+    while "base_layer" in module.__dict__["_modules"]:
+        module = module.__dict__["_modules"]["base_layer"]
+    own = module.__dict__["_parameters"].get(last)
+    return own is not None and own.shape == tensor.shape and bool(own.equal(tensor.to(own)))
+
+
 def is_beside(
     model: Any, name: str, adapter: str, kinds: adapters.Layers, unfilled: Sequence[str], rests: Collection[str]
 ) -> bool:

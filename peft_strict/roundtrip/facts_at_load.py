@@ -12,7 +12,7 @@ from ..fit.misfit import kinds_for
 from ..releases import adapters
 from . import inventory, wrappers
 from .adapted import FRONT, base_of, config_of, has_own_state_dict, is_exempt, listed, member, saved_names
-from .beside import end_of_way, is_beside, is_kept, of_no_other, rest_of
+from .beside import end_of_way, is_beside, is_equal, is_kept, of_no_other, rest_of
 from .loaded import Loaded
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ def gather(
     unfilled = _unfilled(model, held, adapter, set(result.missing_keys))
     empty = [each.name(adapter) for each in unfilled]
     unexpected = [name for name in result.unexpected_keys if not is_kept(model, name, adapter)]
+    unexpected = [name for name in unexpected if not (name in given and is_equal(model, name, given[name]))]
     if not unfilled:
         unexpected = of_no_other(unexpected, adapter, held)
     rests = {rest_of(model, name, kinds) for name in unexpected} - {""}

@@ -70,6 +70,7 @@ def gather(
         passed=None if state_dict is None else len(state_dict),
         sharded=any(hasattr(held.tensor, "ds_id") for held in expected[:1]),
         unloaded=not found.layers and bool(getattr(config, "target_modules", None)) and adapters.is_wrapped(model),
+        swapped=method == "ADAPTION_PROMPT",
         between=wrappers.between(names),
         difference=wrappers.difference(state_dict, names) if missing and state_dict else None,
         rivals=_rivals(model, adapter, missing),

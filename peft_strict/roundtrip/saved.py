@@ -37,6 +37,7 @@ class Saved(NamedTuple):
         passed: How many tensors the state dict that was passed has; ``None`` where PEFT took it itself.
         sharded: Whether the parameters in the model are parts of what DeepSpeed has spread.
         unloaded: Whether the adapter's layers have been taken out of the model.
+        swapped: Whether they are of a kind that PEFT takes out where adapters are disabled.
         between: The part that a wrapper puts into the paths of the modules, or ``""``.
         difference: How the names that were passed differ from those of the model, if they do.
         rivals: The names of other adapters that are parts of the names of missing tensors.
@@ -57,6 +58,7 @@ class Saved(NamedTuple):
     passed: Optional[int] = None
     sharded: bool = False
     unloaded: bool = False
+    swapped: bool = False
     between: str = ""
     difference: Optional[wrappers.Difference] = None
     rivals: tuple[str, ...] = ()
@@ -73,7 +75,9 @@ def judge(facts: Saved) -> list[Loss]:
 def _losses(facts: Saved) -> Iterator[Loss]:
     where = f"{facts.model_class}, adapter {facts.adapter!r}"
     if not facts.written:
-        if facts.unloaded:
+        if facts.unloaded and facts.swapped:
+            yield in_words("K1", where, _DISABLED, "Save it where it is the active one, and not disabled.", ())
+        elif facts.unloaded:
             yield in_words("K1", where, _UNLOADED, _KEEP_RESULT, ())
         elif facts.expected and not (facts.passed == 0 and facts.sharded):  # transformers writes it as a stand-in
             what = f"none of its {count(len(facts.expected), 'tensor')} will be in the file{_because(facts)}."
@@ -98,6 +102,7 @@ def _losses(facts: Saved) -> Iterator[Loss]:
 
 
 _UNLOADED = "no tensor will be in the file, as the adapter has been merged or unloaded from this model."
+_DISABLED = "no tensor will be in the file, as PEFT takes an adaption prompt out of the model where it is disabled."
 _KEEP_RESULT = (
     "Save what merging returns, which is the whole model: merged = model.merge_and_unload(); "
     "merged.save_pretrained(...)\nTo save the adapter, do so before."

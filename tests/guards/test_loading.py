@@ -385,6 +385,22 @@ def test_embeddings_that_are_saved_more_than_once(tmp_path: Path, names: list[st
 
 
 @pytest.mark.usefixtures("strict")
+def test_an_embedding_under_another_adapter(tmp_path: Path) -> None:
+    """Saved with an adapter that is not its own, it is no loss where the model has the same values."""
+    model = adapted()
+    model.add_adapter("second", lora(target_modules=["embed_tokens"]))
+    model.save_pretrained(tmp_path, save_embedding_layers=True)
+    place = f"{FRONT}model.embed_tokens.base_layer.weight"
+    saved = tensors(tmp_path)
+    assert place in saved
+    if any(".second" in name for name in saved):
+        pytest.skip("this PEFT saves what the other adapter has there as well")
+    assert report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path)) is None
+    write(tmp_path, {**saved, place: saved[place] + 1})
+    assert report(lambda: peft.PeftModel.from_pretrained(language_model(), tmp_path)).code == "R1"
+
+
+@pytest.mark.usefixtures("strict")
 def test_tensors_of_another_adapter(folder: Path) -> None:
     """PEFT up to 0.19 writes those of `x` into the file of `y` as well, for the `y` in `layers`: none is lost."""
     mine = tensors(folder)

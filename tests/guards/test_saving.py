@@ -163,6 +163,22 @@ def test_a_stand_in_for_what_deepspeed_saves(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("strict")
+def test_a_disabled_adaption_prompt(tmp_path: Path) -> None:
+    """PEFT takes it out of the model while it is disabled, and saves nothing; afterwards it saves all."""
+    config = peft.AdaptionPromptConfig(task_type="CAUSAL_LM", adapter_len=4, adapter_layers=1)
+    try:
+        model = peft.get_peft_model(language_model(), config)
+    except AttributeError:
+        pytest.skip("this PEFT does not know the attention of this transformers")
+    with model.disable_adapter(), reports() as found:
+        model.save_pretrained(tmp_path)
+    assert not tensors(tmp_path)
+    assert "where it is disabled.\n  Save it where it is the active one" in str(found[0].message)
+    assert codes(lambda: model.save_pretrained(tmp_path)) == []
+    assert tensors(tmp_path)
+
+
+@pytest.mark.usefixtures("strict")
 def test_merged_in_vain(tmp_path: Path) -> None:
     """Saving a model whose adapter was merged, in place of what merging returned, writes nothing; the latter all."""
     model = adapted()
