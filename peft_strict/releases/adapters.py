@@ -30,6 +30,8 @@ _WARNS_OF_MISSING = "Found missing adapter keys"  # how the warning of `from_pre
 # Of these methods a good tensor may have no elements: pruning may leave no rank in a layer, a sparse part may have no
 # entries, what is kept may be all of a matrix, and a list of tokens may be empty.
 MAY_BE_EMPTY = ("ADALORA", "FROD", "OSF", "TRAINABLE_TOKENS")
+# The dicts of LoRA's tensors for an embedding, which are the entries in them.
+OF_EMBEDDINGS = ("lora_embedding_A", "lora_embedding_B")
 # The dicts of the methods that PEFT 0.5 had, which does not name them.
 _FIRST_DICTS = ("lora_A", "lora_B", "lora_E", "lora_embedding_A", "lora_embedding_B", "ia3_l")
 

@@ -113,14 +113,15 @@ def of_no_other(names: Sequence[str], adapter: str, held: Sequence[Held]) -> lis
     Those write the tensors of all adapters into the file of each (LoRA's and AdaLoRA's only biases, and where the
     adapter's name is somewhere in theirs), and cut the name of the file's own adapter out. So ``ia3_l.other`` stands
     beside ``ia3_l``, and ``lora_A.other.weight`` beside ``lora_A.weight``, also in layers that are not the adapter's.
-    What has such a name in one tensor has it in others, of which the adapter has none (RandLoRA's projections).
+    What has such a name in one tensor has it in others, of which the adapter has none (RandLoRA's projections). With
+    embedding layers that are saved PEFT writes all that is in them.
 
     Args:
         names: The names of tensors without a place, with that of the adapter.
         adapter: The name of the adapter.
         held: The tensors of the adapter in the model.
     """
-    forms = {(each.entries, each.inner) for each in held}
+    forms = {*((each.entries, each.inner) for each in held), *((entries, "") for entries in adapters.OF_EMBEDDINGS)}
     others = {_other_adapter(name.split("."), adapter, *form) for name in names for form in forms} - {""}
     return [name for name in names if others.isdisjoint(name.split(".")[-2:])]
 
