@@ -74,15 +74,16 @@ def _of_classifier(model: object, base: str) -> Head:
     heads = {name: child for name, child in children.items() if name != base}
     saved = [unit for name, child in heads.items() for unit in units(child, name)]
     found = [one for name, child in heads.items() for one in parameters(child, name) if _unit(one, saved)]
-    first = [*found, *itertools.islice(parameters(children[base], base), _ENOUGH)]
+    inner = list(itertools.islice(parameters(children[base], base), _ENOUGH))
+    first = [*found, *inner]
     marked = any(is_loaded(one.parameter) for one in first)
+    known = _known(model, first)
     if marked and not any(attribute(one.parameter, "is_meta") and not is_loaded(one.parameter) for one in found):
-        known = _known(model, first)
         weights = [_weight(one, evidence.is_new(one, known), saved) for one in found]
         return Head((*weights, *_pooler(model, base, known)), marked=True)
     fresh = _not_in_checkpoint(model)
     # Whatever the checkpoint had, such a head was filled or trained by other means.
-    return Head(tuple(_weight(one, False if evidence.has_learnt(one.module) else fresh, saved) for one in found))
+    return Head(tuple(_weight(one, False if evidence.is_filled(one, inner, known) else fresh, saved) for one in found))
 
 
 def _known(model: object, found: Sequence[evidence.Found]) -> evidence.Known:

@@ -271,6 +271,35 @@ def test_a_bias_that_was_filled(loaded: bool) -> None:
     assert verdict(model, lora(model, None)) is None
 
 
+def _filled(head: nn.Linear) -> None:
+    head.load_state_dict({key: torch.zeros_like(it) for key, it in head.state_dict().items()})
+
+
+def _spread(head: nn.Linear) -> None:
+    head.weight.data = torch.randn(head.weight.shape)
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [(_filled, False), (_spread, False), (lambda head: head.to(torch.float64), True)],
+    ids=["filled", "given as data", "cast"],
+)
+def test_filled_without_marks(change: Callable[[nn.Module], None], told: bool) -> None:
+    """Without marks, too, a head that was filled by hand is not spoken of; a bare copy of a new one is."""
+    model = copy.deepcopy(zoo.build("llama_seq"))
+    change(model.score)
+    assert (verdict(model, lora(model)) is not None) is told
+
+
+def test_a_config_that_was_filled() -> None:
+    """A model built from a config is not spoken of once its head, or all of it, was loaded by hand."""
+    model = transformers.LlamaForSequenceClassification(transformers.LlamaConfig(**zoo.LLAMA))
+    if not transformers.__version__.startswith("4."):
+        assert verdict(model, lora(model)) is not None
+    model.load_state_dict(copy.deepcopy(model.state_dict()))
+    assert verdict(model, lora(model)) is None
+
+
 @pytest.mark.parametrize("own", [True, False], ids=["loaded", "new"])
 def test_moved_and_cast(own: bool) -> None:
     """Casting, moving and resizing change nothing of what is known."""
