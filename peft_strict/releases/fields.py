@@ -66,7 +66,7 @@ class Kind(NamedTuple):
         takes_bool: Whether a bool is right as well.
         takes_none: Whether ``None`` is.
         takes_names: Whether the items of the list are texts.
-        default: The default; `MISSING`, or that of `dataclasses`, where there is none or a factory.
+        default: The default; `MISSING` where there is none or a factory.
         beyond: The pattern of the texts that PEFT takes although they are not declared, or ``None``.
         doubt: Why a text that is not in the set may be right all the same, as a clause; ``""`` where it is not.
     """
@@ -121,6 +121,8 @@ def _numbers(version: object) -> Optional[tuple[int, ...]]:
 
 
 def _kinds(cls: type, doubt: str) -> Iterator[tuple[str, Kind]]:
+    import dataclasses  # which PEFT has imported; `check`, which reads its source, does without
+
     own = next((base for base in cls.__mro__ if is_own(base)), object)
     fields: Mapping[str, dataclasses.Field[Any]] = getattr(own, "__dataclass_fields__", {})
     changed = {name for base in cls.__mro__ if not is_own(base) and base is not object for name in vars(base)}
@@ -129,7 +131,8 @@ def _kinds(cls: type, doubt: str) -> Iterator[tuple[str, Kind]]:
             continue
         home = [base for base in cls.__mro__ if getattr(base, "__dataclass_fields__", {}).get(name) is field][-1]
         declared = _declared(home, name)
-        kind = kind_of(own.__name__, name, declared, field.default, field.metadata.get("help"))
+        default = MISSING if field.default is dataclasses.MISSING else field.default
+        kind = kind_of(own.__name__, name, declared, default, field.metadata.get("help"))
         if kind is not None:
             yield name, kind._replace(doubt=doubt)
 

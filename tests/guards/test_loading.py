@@ -248,12 +248,15 @@ def test_an_adapter_with_the_start_of_another_name(tmp_path: Path) -> None:
         assert "1 of the 10 tensors" in str(load(own, head))
 
 
-@pytest.mark.parametrize("method", [peft.IA3Config, peft.LoHaConfig, peft.LoraConfig], ids=lambda each: each.__name__)
+@pytest.mark.parametrize("name", ["IA3Config", "LoHaConfig", "LoraConfig"])
 @pytest.mark.usefixtures("strict")
-def test_another_adapter_in_the_file(tmp_path: Path, method: Any) -> None:
+def test_another_adapter_in_the_file(tmp_path: Path, name: str) -> None:
     """PEFT up to 0.19 writes what other adapters have into a file, also of other layers: none of its own is lost."""
-    options = {"feedforward_modules": []} if method is peft.IA3Config else {}
-    model = moved(peft.get_peft_model(language_model(), method(target_modules=["v_proj"], **options)))
+    if not hasattr(peft, name):
+        pytest.skip(f"this PEFT has no {name}")
+    options = {"feedforward_modules": []} if name == "IA3Config" else {}
+    config = getattr(peft, name)(target_modules=["v_proj"], **options)
+    model = moved(peft.get_peft_model(language_model(), config))
     model.save_pretrained(tmp_path)
     own = tensors(tmp_path)
     other = {
