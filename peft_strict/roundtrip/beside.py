@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ..releases import adapters
+from .inventory import module_at
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
@@ -39,11 +40,9 @@ def is_kept(model: Any, name: str, adapter: str) -> bool:
     a buffer of the layer that follows from its sizes.
     """
     *parts, last = name.removesuffix(f".{adapter}").split(".")
-    module = model
-    for part in parts:
-        module = module.__dict__["_modules"].get(part)
-        if module is None:
-            return False
+    module = module_at(model, parts)
+    if module is None:
+        return False
     if last in module.__dict__["_buffers"]:
         return True
     below = module.__dict__["_modules"].get(last)
@@ -59,11 +58,9 @@ def is_equal(model: Any, name: str, tensor: Any) -> bool:
     is in the file as ``base_layer``, also in the files of adapters that have none there.
     """
     *parts, last = name.replace(".base_layer.", ".").split(".")
-    module = model
-    for part in parts:
-        module = module.__dict__["_modules"].get(part)
-        if module is None:
-            return False
+    module = module_at(model, parts)
+    if module is None:
+        return False
     while "base_layer" in module.__dict__["_modules"]:
         module = module.__dict__["_modules"]["base_layer"]
     own = module.__dict__["_parameters"].get(last)

@@ -48,9 +48,8 @@ def gather(
     found = inventory.take(model, adapter, kinds, known=written)  # of a good save next to nothing
     missing = _missing(model, found.held, adapter, written)
     method = member(config, "peft_type")
-    hollow = tuple(
-        name for name, tensor in written.items() if method not in adapters.MAY_BE_EMPTY and _is_hollow(tensor)
-    )
+    looked_at = {} if method in adapters.MAY_BE_EMPTY else written
+    hollow = tuple(name for name, tensor in looked_at.items() if _is_hollow(tensor))
     loose = _loose(model, found, adapter, written, headless=headless) if to_file and found.loose else ()
     if written and not (hollow or missing or loose):
         return None
@@ -169,12 +168,8 @@ def _loose(
 
 def _is_nameless(base: Any, path: str) -> bool:
     """Whether a module cannot stand in ``modules_to_save``: it is the model itself, or a list of parameters."""
-    module = base
-    for part in filter(None, path.split(".")):
-        module = module.__dict__["_modules"].get(part)
-        if module is None:  # in a wrapper, whose name has been taken out
-            return False
-    return module is base or is_container(module)
+    module = inventory.module_at(base, filter(None, path.split(".")))
+    return module is base or (module is not None and is_container(module))  # not there: in a wrapper
 
 
 def _outside_of_base(model: Any) -> tuple[str, ...]:

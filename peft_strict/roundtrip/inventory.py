@@ -133,6 +133,16 @@ class _Walk:
                 self._hold_all(path, name, f"{inner}{each}.", child.__dict__)
 
 
+def module_at(model: Any, path: Iterable[str]) -> Any:
+    """Return the module at a path in the model; ``None`` where there is none."""
+    module = model
+    for part in path:
+        module = module.__dict__["_modules"].get(part)
+        if module is None:
+            return None
+    return module
+
+
 def names_of(model: Any, tensors: Iterable[Any]) -> dict[int, list[str]]:
     """Return all names that these very tensors have in the model, by the ``id`` of each."""
     names: dict[int, list[str]] = {id(tensor): [] for tensor in tensors}
