@@ -19,23 +19,14 @@ import peft
 import torch
 import torch.multiprocessing
 from safetensors.torch import load_file
-from transformers import (
-    LlamaConfig,
-    LlamaForCausalLM,
-    LlamaForSequenceClassification,
-)
+from transformers import LlamaForSequenceClassification
 from transformers.integrations import HfDeepSpeedConfig
 
 import peft_strict
 from peft_strict.roundtrip.saved import Saved, judge
 
-SIZES = {
-    "hidden_size": 16,
-    "intermediate_size": 16,
-    "num_hidden_layers": 2,
-    "num_attention_heads": 2,
-    "vocab_size": 32,
-}
+from .scenes import language_model
+
 WITH_HEAD = {"modules_to_save": ["lm_head"]}
 WORLD = 1 if torch.cuda.is_available() else 2
 
@@ -53,9 +44,8 @@ def settings(stage: int, threshold: int) -> dict[str, Any]:
 
 def trained(stage: int = 3, threshold: int = 0, **options: Any) -> tuple[peft.PeftModel, Any]:
     """Train a LoRA of 8 tensors for a step, and return the model and DeepSpeed's engine."""
-    torch.manual_seed(0)
     config = peft.LoraConfig(task_type="CAUSAL_LM", **options)
-    model = peft.get_peft_model(LlamaForCausalLM(LlamaConfig(**SIZES)), config)
+    model = peft.get_peft_model(language_model(), config)
     optimizer = torch.optim.AdamW([each for each in model.parameters() if each.requires_grad], lr=1e-2)
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=settings(stage, threshold))
     tokens = torch.arange(8, device=engine.device)[None]
@@ -103,8 +93,7 @@ def save_half_frozen(folder: Path) -> None:
 
 def save_more(folder: Path) -> None:
     """Train a norm as well, which is not saved."""
-    torch.manual_seed(0)
-    model = peft.get_peft_model(LlamaForCausalLM(LlamaConfig(**SIZES)), peft.LoraConfig(task_type="CAUSAL_LM"))
+    model = peft.get_peft_model(language_model(), peft.LoraConfig(task_type="CAUSAL_LM"))
     model.base_model.model.model.norm.weight.requires_grad = True
     engine, *_ = deepspeed.initialize(
         model=model, optimizer=torch.optim.AdamW(model.parameters()), config=settings(3, 0)
@@ -130,7 +119,7 @@ def meet(folder: Path, *, fill: bool = False, **options: Any) -> None:
     """Put a LoRA into a classifier that was spread while it was loaded, with a head that is new."""
     base = folder.parent / "base"
     if torch.distributed.get_rank() == 0 and not base.exists():
-        LlamaForCausalLM(LlamaConfig(**SIZES)).save_pretrained(base)
+        language_model().save_pretrained(base)
     torch.distributed.barrier()
     spread = HfDeepSpeedConfig(settings(3, 0))  # in effect as long as it is there
     model = LlamaForSequenceClassification.from_pretrained(base, num_labels=4)
