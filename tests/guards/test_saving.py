@@ -6,7 +6,6 @@ import contextlib
 import importlib.util
 import json
 import os
-import pathlib
 import subprocess
 import sys
 import threading
@@ -26,6 +25,7 @@ from torch import nn
 import peft_strict
 from peft_strict import RoundTripError, RoundTripWarning
 
+from ..interpreters import REPOSITORY
 from ..outcomes import reports
 from ..roundtrip.scenes import (
     FRONT,
@@ -224,9 +224,9 @@ def test_two_ranks() -> None:
     FSDP 1 leaves its name between the modules where it wraps the layers one by one; the advice, followed, fills the
     file.
     """
-    worker = pathlib.Path(__file__).parents[1] / "roundtrip" / "two_ranks.py"
+    command = [sys.executable, "-m", "tests.roundtrip.two_ranks"]
     env = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}  # one GPU is one rank
-    done = subprocess.run([sys.executable, str(worker)], capture_output=True, text=True, check=True, env=env)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd=REPOSITORY)
     assert json.loads(done.stdout.splitlines()[-1]) == {
         "fsdp2": [[], [], 8],
         "fsdp2, checkpointing": [["K1"], [], 0],

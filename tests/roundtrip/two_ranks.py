@@ -20,13 +20,13 @@ from torch.distributed.checkpoint.state_dict import StateDictOptions, get_model_
 from torch.distributed.device_mesh import init_device_mesh
 from torch.distributed.fsdp import FullStateDictConfig, FullyShardedDataParallel, StateDictType, fully_shard
 from torch.distributed.fsdp.wrap import ModuleWrapPolicy
-from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.models.llama.modeling_llama import LlamaDecoderLayer
 
 import peft_strict
 from peft_strict.roundtrip.saved import Saved, judge
 
-TINY = {"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "vocab_size": 32}
+from .scenes import language_model
+
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 WORLD = 2 if DEVICE == "cpu" else 1
 State = dict[str, torch.Tensor]
@@ -34,8 +34,7 @@ State = dict[str, torch.Tensor]
 
 def adapted() -> peft.PeftModel:
     """Return a model with a LoRA of 8 tensors."""
-    torch.manual_seed(0)
-    return peft.get_peft_model(LlamaForCausalLM(LlamaConfig(**TINY)), peft.LoraConfig(task_type="CAUSAL_LM"))
+    return peft.get_peft_model(language_model(), peft.LoraConfig(task_type="CAUSAL_LM"))
 
 
 def step(model: torch.nn.Module) -> None:
